@@ -1,0 +1,57 @@
+"""Saving and resuming: atomic files that hold numbers only.
+
+Loading uses PyTorch's weights-only reader: a checkpoint can be wrong, but it cannot run code.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+FORMAT = 1
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Write `state` (tensors, numbers, strings, lists and dicts of them) to `path`, or nothing.
+
+    The file appears complete or not at all, also if the machine stops in the middle: it is written
+    beside `path`, flushed to disk, and renamed.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with open(beside, "wb") as file:
+            torch.save({"format": FORMAT, **state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """What `save` wrote, on the CPU. Raises `ValueError` if the file is damaged or not ours."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"{path} is damaged or not a checkpoint; delete it to start again") from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise ValueError(f"{path} is not a checkpoint of format {FORMAT}; delete it to start again")
+    return state
+
+
+def check_same_run(saved: dict[str, Any], current: dict[str, Any], path: Path) -> None:
+    """Raise `ValueError` if a checkpoint belongs to a run with other parameters; names them."""
+    free = {"device", "workers", "checkpoint_minutes", "preset"}  # may change between attempts
+    names = sorted((saved.keys() | current.keys()) - free)
+    different = [n for n in names if saved.get(n) != current.get(n)]
+    if different:
+        changes = ", ".join(f"{n}: {saved.get(n)!r} there, {current.get(n)!r} here" for n in different)
+        raise ValueError(f"{path} was made with other parameters ({changes}); choose another folder")

@@ -1,0 +1,281 @@
+"""The one list of parameters: what each means, in which unit, and where the paper speaks of it.
+
+A `Config` is made by layers, later ones winning: the defaults below, the `recipe` (the era of the
+official code), the `preset` (the scale), and what the user sets. Names are the same here, in a
+papermill `-p`, in a run record and on a plot.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+DATASETS = ("synthetic", "cifar10", "cifar100", "stl10", "fashion_mnist", "imagenet")
+TRANSFORMS = (
+    *("crop", "flip", "color", "jitter", "grayscale", "blur"),  # appendix A
+    *("cutout", "sobel", "noise", "rotate"),  # Figure 5
+    *("equalize", "solarize", "motion_blur"),  # appendix B.2
+)
+
+# Where the two eras of the official code differ (v1: the paper of ICML 2020, v2: NeurIPS 2020).
+RECIPES: dict[str, dict[str, Any]] = {
+    "v1": {"head_layers": 2, "brightness": "additive", "weight_decay": 1e-6},
+    "v2": {
+        "head_layers": 3,
+        "brightness": "multiplicative",
+        "weight_decay": 1e-4,
+        "learning_rate_scaling": "sqrt",
+        "base_learning_rate": 0.075,
+    },
+}
+
+_SMALL = {"image_size": 32, "stem": "cifar", "augmentations": "crop+flip+color"}
+_EMBEDDED = _SMALL | {"dataset": "synthetic", "stem": "tiny", "depth": 18, "base_channels": 16}
+_EMBEDDED |= {"learning_rate_scaling": "sqrt", "base_learning_rate": 0.15, "temperature": 0.2}
+PRESETS: dict[str, dict[str, Any]] = {
+    "smoke": _EMBEDDED
+    | {"num_images": 256, "batch_size": 64, "epochs": 2, "warmup_epochs": 0.5, "base_channels": 4}
+    | {"probe_epochs": 2},
+    "quick": _EMBEDDED
+    | {"num_images": 8192, "batch_size": 128, "epochs": 12, "warmup_epochs": 1}
+    | {"probe_epochs": 30},
+    "laptop": _SMALL
+    | {"dataset": "cifar10", "depth": 18, "base_channels": 32, "stem": "tiny"}
+    | {"batch_size": 256, "epochs": 40, "warmup_epochs": 2, "temperature": 0.2}
+    | {"color_strength": 0.5, "learning_rate_scaling": "sqrt", "base_learning_rate": 0.15}
+    | {"probe_epochs": 30},
+    # Appendix B.9, with the ResNet-18 of the official README (the paper's own is depth 50).
+    "gpu": _SMALL
+    | {"dataset": "cifar10", "depth": 18, "batch_size": 512, "epochs": 1000, "temperature": 0.5}
+    | {"color_strength": 0.5, "base_learning_rate": 1.0, "probe_epochs": 100},
+    # Section 2 and appendix A: what the defaults of `Config` are.
+    "paper": {},
+}
+
+
+class Interval(NamedTuple):
+    """The numbers from `low` to `high`, ends included unless said otherwise."""
+
+    low: float
+    high: float = math.inf
+    without_low: bool = False
+
+    def __contains__(self, value: object) -> bool:
+        inside = self.low < value if self.without_low else self.low <= value  # type: ignore
+        return inside and value <= self.high and math.isfinite(value)  # type: ignore
+
+    def __str__(self) -> str:
+        return f"{'above' if self.without_low else 'at least'} {self.low:g}" + (
+            f" and at most {self.high:g}" if math.isfinite(self.high) else ""
+        )
+
+
+class Chain(tuple):
+    """Any sequence of the given names, joined by +; also none at all."""
+
+    def __contains__(self, value: object) -> bool:
+        return not value or all(tuple.__contains__(self, name) for name in str(value).split("+"))
+
+    def __str__(self) -> str:
+        return f"names joined by +, from {', '.join(self)}"
+
+
+class Text:
+    """Any text."""
+
+    def __contains__(self, value: object) -> bool:
+        return True
+
+    def __str__(self) -> str:
+        return "any text"
+
+
+def _parameter(default: Any, meaning: str, valid: Any) -> Any:
+    """A field of `Config`: its default, what it means, and the values it may have."""
+    return dataclasses.field(default=default, metadata={"meaning": meaning, "valid": valid})
+
+
+_POSITIVE, _NOT_NEGATIVE = Interval(0, without_low=True), Interval(0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Every parameter of a run. Make one with `Config.create(preset, ...)`.
+
+    Raises `ValueError` on a value that cannot work; the message names the parameter, the value
+    and what is valid. An instance is immutable; `config.replace(width=2)` gives a checked copy.
+    """
+
+    preset: str = _parameter("quick", "scale of the run", tuple(PRESETS))
+    recipe: str = _parameter("v1", "era of the official code", tuple(RECIPES))
+    # Data
+    dataset: str = _parameter("imagenet", "name, or path of a folder of class folders", Text())
+    data_dir: str = _parameter("data", "where downloads and caches live", Text())
+    mirror: str = _parameter("", "address that serves the same files (empty: the original)", Text())
+    num_images: int = _parameter(0, "training images used (0: all)", _NOT_NEGATIVE)
+    image_size: int = _parameter(224, "height and width of a view, pixels", Interval(8))
+    # Views (Section 3, appendix A)
+    augmentations: str = _parameter(
+        "crop+flip+color+blur", "transformations in order, joined by +", Chain(TRANSFORMS)
+    )
+    second_view: str = _parameter(
+        "", "those of the other view (empty: the same; Figure 5: crop)", Chain(TRANSFORMS)
+    )
+    color_strength: float = _parameter(1.0, "s of appendix A, Table 1", _NOT_NEGATIVE)
+    brightness: str = _parameter("additive", "v1 adds, v2 scales", ("additive", "multiplicative"))
+    crop_area_min: float = _parameter(0.08, "smallest crop, share of the image", Interval(0, 1, without_low=True))
+    # Encoder f and projection head g (Section 4)
+    depth: int = _parameter(50, "layers of the ResNet", (18, 34, 50, 101, 152))
+    width: float = _parameter(1.0, "width multiplier, Figure 7", _POSITIVE)
+    base_channels: int = _parameter(64, "channels of the stem at width 1 (paper 64)", _POSITIVE)
+    stem: str = _parameter(
+        "imagenet", "7x7/2 and pooling; cifar 3x3/1; tiny 3x3/2", ("imagenet", "cifar", "tiny")
+    )
+    sk_ratio: float = _parameter(0.0, "selective kernels and ResNet-D (v2: 0.0625)", Interval(0, 1))
+    head_layers: int = _parameter(2, "0 none, 1 linear, 2 paper v1, 3 paper v2", (0, 1, 2, 3))
+    projection_dim: int = _parameter(128, "dimension of z, Figure 8", _POSITIVE)
+    # NT-Xent (Section 2.1)
+    temperature: float = _parameter(0.1, "tau, Table 5", _POSITIVE)
+    l2_normalize: bool = _parameter(True, "cosine similarity, Table 5", (True, False))
+    # Optimisation (Section 2.2, appendix B.1)
+    batch_size: int = _parameter(4096, "N, images per step over all devices", Interval(2))
+    epochs: int = _parameter(100, "passes over the images", _POSITIVE)
+    base_learning_rate: float = _parameter(0.3, "before scaling by batch size", _POSITIVE)
+    learning_rate_scaling: str = _parameter("linear", "appendix B.1", ("linear", "sqrt"))
+    warmup_epochs: float = _parameter(10.0, "linear warm-up", _NOT_NEGATIVE)
+    momentum: float = _parameter(0.9, "of LARS", Interval(0, 0.9999))
+    weight_decay: float = _parameter(1e-6, "of LARS", _NOT_NEGATIVE)
+    supervised_learning_rate: float = _parameter(
+        0.1, "of the supervised baseline, per 256 images, SGD", _POSITIVE
+    )
+    # Evaluation (appendix B.6)
+    probe_epochs: int = _parameter(90, "of the linear probe by SGD", _POSITIVE)
+    # Running
+    device: str = _parameter("auto", "auto, cpu, cuda, mps", Text())
+    precision: str = _parameter("auto", "auto: bf16 where native", ("auto", "fp32", "bf16"))
+    seed: int = _parameter(0, "of weights, order and draws", _NOT_NEGATIVE)
+    workers: int = _parameter(2, "processes that decode large images", _NOT_NEGATIVE)
+    checkpoint_minutes: float = _parameter(5.0, "between checkpoints", _NOT_NEGATIVE)
+    output_dir: str = _parameter("runs", "where records and checkpoints go", Text())
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
+        if not self.image_set_known:
+            near = difflib.get_close_matches(self.dataset, DATASETS, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(
+                f"dataset={self.dataset!r} is neither a known name nor a folder; {hint}"
+                f"valid: {', '.join(DATASETS)}, or the path of a folder of class folders"
+            )
+
+    @classmethod
+    def create(cls, preset: str = "quick", recipe: str = "v1", **overrides: Any) -> Config:
+        """The configuration of a preset and recipe with some parameters set by hand.
+
+        Raises `ValueError` for an unknown preset, recipe or parameter (with the nearest valid
+        name) and for an impossible value.
+        """
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        _checked(fields["preset"], preset)
+        _checked(fields["recipe"], recipe)
+        reject_unknown(overrides, fields)
+        layers = RECIPES[recipe] | PRESETS[preset] | overrides
+        return cls(preset=preset, recipe=recipe, **layers)
+
+    @classmethod
+    def from_notebook(cls, namespace: Mapping[str, Any], *own: str) -> Config:
+        """The configuration set by a notebook's parameters cell and by papermill.
+
+        Call it as `Config.from_notebook(globals())` right after the parameters cell, before any
+        other variable exists: whatever holds a plain value there was meant as a parameter.
+        `own` names parameters that belong to the notebook alone. `None` means: as the preset says.
+        Raises `ValueError` on any other name, so that a misspelt `-p` cannot pass unnoticed.
+        """
+        plain = (bool, int, float, str, list, tuple, type(None))
+        parameters = {
+            name: value
+            for name, value in namespace.items()
+            if isinstance(value, plain) and not name.startswith("_") and name != "In"
+        }
+        reject_unknown(parameters, [*own, *(field.name for field in dataclasses.fields(cls))])
+        chosen = {k: v for k, v in parameters.items() if v is not None and k not in own}
+        return cls.create(**chosen)
+
+    def replace(self, **overrides: Any) -> Config:
+        """A copy with some parameters changed; the same checks as `create`."""
+        reject_unknown(overrides, [field.name for field in dataclasses.fields(self)])
+        return dataclasses.replace(self, **overrides)
+
+    @property
+    def image_set_known(self) -> bool:
+        """Whether `dataset` is a name we know or an existing folder."""
+        return self.dataset in DATASETS or Path(self.dataset).expanduser().is_dir()
+
+    @property
+    def views(self) -> int:
+        """2N: views in one step."""
+        return 2 * self.batch_size
+
+    @property
+    def learning_rate(self) -> float:
+        """Peak learning rate, after scaling by batch size (appendix B.1)."""
+        from .optimizers import scaled_learning_rate
+
+        return scaled_learning_rate(
+            self.base_learning_rate, self.batch_size, self.learning_rate_scaling
+        )
+
+    @property
+    def chance_loss(self) -> float:
+        """log(2N - 1), nats: the loss when every view is equally similar to every other."""
+        return math.log(self.views - 1)
+
+    def as_record(self) -> dict[str, Any]:
+        """All parameters as plain values, without the paths of this machine."""
+        values = dataclasses.asdict(self)
+        values["dataset"] = Path(self.dataset).name
+        for place in ("data_dir", "output_dir", "mirror"):
+            del values[place]
+        return values
+
+
+def describe() -> dict[str, str]:
+    """Meaning and valid values of every parameter, by name."""
+    return {
+        field.name: f"{field.metadata['meaning']} ({_words(field.metadata['valid'])})"
+        for field in dataclasses.fields(Config)
+    }
+
+
+def reject_unknown(given: Iterable[str], valid: Iterable[str]) -> None:
+    """Raise `ValueError` for the first name of `given` that is not in `valid`, with the nearest."""
+    valid = list(valid)
+    for name in given:
+        if name not in valid:
+            near = difflib.get_close_matches(name, valid, n=1, cutoff=0.4)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(
+                f"unknown parameter {name!r}{hint} Valid parameters: {', '.join(sorted(valid))}"
+            )
+
+
+def _checked(field: dataclasses.Field, value: Any) -> Any:
+    """`value` in the type of the field; `ValueError` if it has another type or is out of range."""
+    kind = {"int": int, "float": float, "str": str, "bool": bool}[str(field.type)]
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind or value not in field.metadata["valid"]:
+        raise ValueError(
+            f"{field.name}={value!r} is not valid: {field.name} ({field.metadata['meaning']}) "
+            f"takes {kind.__name__}: {_words(field.metadata['valid'])}"
+        )
+    return value
+
+
+def _words(valid: Any) -> str:
+    return ", ".join(map(str, valid)) if type(valid) is tuple else str(valid)

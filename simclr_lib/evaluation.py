@@ -1,0 +1,180 @@
+"""What the representation h is worth: k-nearest neighbours and linear probes on a frozen encoder.
+
+Every number counts correct images of the test part; everything that is chosen is chosen on
+validation (Section 2.3, appendices B.6 and B.8).
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from . import devices
+from .config import Config
+from .data import Data, ImageFiles, ImageSet
+from .heads import linear_classifier
+from .losses import l2_normalize
+from .optimizers import scaled_learning_rate, total_steps, warmup_cosine
+from .streams import batches, center_batches, epoch_order
+
+L2_GRID = tuple(10.0**power for power in range(-6, 2))  # on the mean loss; the paper has 45 values
+
+
+class Features(NamedTuple):
+    """h of the three parts, float32 (N, features), and their labels int64 (N,), on the CPU."""
+
+    train: Tensor
+    train_labels: Tensor
+    validation: Tensor
+    validation_labels: Tensor
+    test: Tensor
+    test_labels: Tensor
+
+
+@torch.inference_mode()
+def encode(encoder: nn.Module, images: ImageSet | ImageFiles, config: Config) -> Tensor:
+    """h = f(x) of every image in order, float32 (N, features), on the CPU.
+
+    The encoder is used as it is at test time: moving statistics, no augmentation. Raises
+    `RuntimeError` if anything in it changed on the way: a probe is of a *frozen* encoder.
+    """
+    device = devices.choose(config.device)
+    dtype = devices.number_format(device, config.precision)
+    was_training = encoder.training
+    encoder = encoder.to(device, memory_format=torch.channels_last).eval()
+    before = [t.clone() for t in encoder.state_dict().values()]
+    found = []
+    for x in center_batches(images, config, device):
+        with devices.autocast(device, dtype):
+            h = encoder(x.contiguous(memory_format=torch.channels_last))
+        found.append(h.float().cpu())
+    after = encoder.state_dict().values()
+    if not all(torch.equal(a, b) for a, b in zip(before, after, strict=True)):
+        raise RuntimeError("the encoder changed while its features were taken; it must be frozen")
+    encoder.train(was_training)
+    return torch.cat(found)
+
+
+def features(encoder: nn.Module, data: Data, config: Config) -> Features:
+    """`encode` for the train, validation and test parts of `data`."""
+    parts = (data.train, data.validation, data.test)
+    return Features(*(x for part in parts for x in (encode(encoder, part, config), part.labels)))
+
+
+def accuracy(predicted: Tensor, labels: Tensor) -> float:
+    """Share of correct predictions, percent."""
+    return 100 * (predicted == labels).sum().item() / len(labels)
+
+
+def knn(found: Features, k: int = 20, temperature: float = 0.07) -> float:
+    """Test accuracy, percent, of a vote among the `k` training images nearest by cosine.
+
+    Votes weigh exp(similarity / temperature), as in the literature on instance discrimination.
+    """
+    train = l2_normalize(found.train)
+    classes = int(found.train_labels.max()) + 1
+    predicted = []
+    for queries in l2_normalize(found.test).split(1024):
+        similarity, nearest = (queries @ train.T).topk(min(k, len(train)), dim=1)  # (n, k)
+        votes = torch.zeros(len(queries), classes)
+        votes.scatter_add_(1, found.train_labels[nearest], (similarity / temperature).exp())
+        predicted.append(votes.argmax(dim=1))
+    return accuracy(torch.cat(predicted), found.test_labels)
+
+
+class Probe(NamedTuple):
+    """A linear probe's test accuracy in percent, and the l2 weight chosen on validation."""
+
+    accuracy: float
+    l2: float
+
+
+def linear_probe(found: Features, l2_grid: tuple[float, ...] = L2_GRID) -> Probe:
+    """Multinomial logistic regression on h by L-BFGS, to convergence or 200 iterations.
+
+    Features are standardised with the training images' mean and deviation. The l2 weight (times
+    half the squared weights, beside the *mean* cross-entropy) is chosen on validation; the chosen
+    one is then fitted to train and validation together and judged once on test (as B.8 does).
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    mean, std = found.train.mean(dim=0), found.train.std(dim=0).clamp_min(1e-6)
+    train, validation, test = (
+        ((h - mean) / std).double().numpy() for h in (found.train, found.validation, found.test)
+    )
+    labels = [y.numpy() for y in (found.train_labels, found.validation_labels, found.test_labels)]
+
+    def fit(model: LogisticRegression, x: np.ndarray, y: np.ndarray, l2: float) -> None:
+        with warnings.catch_warnings():  # 200 iterations are the protocol, not a failure
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.set_params(C=1 / (l2 * len(x))).fit(x, y)
+
+    scores = []
+    model = LogisticRegression(max_iter=200, warm_start=True)
+    for l2 in sorted(l2_grid, reverse=True):  # from stiff to loose, each from the last solution
+        fit(model, train, labels[0], l2)
+        scores.append((model.score(validation, labels[1]), l2))
+    best = max(scores)[1]
+    fit(model, np.vstack([train, validation]), np.hstack(labels[:2]), best)
+    return Probe(100 * model.score(test, labels[2]), best)
+
+
+def linear_probe_sgd(encoder: nn.Module, data: Data, config: Config, augment: bool = True) -> float:
+    """Test accuracy, percent, of the paper's linear evaluation (appendix B.6).
+
+    Nesterov momentum 0.9, learning rate 0.1 * batch / 256 with cosine decay, no warm-up and no
+    weight decay, `probe_epochs` passes, weights from zero. With `augment` every pass sees new
+    crops and flips through the frozen encoder, as in the paper; without, fixed features: far
+    cheaper, and standardised because nothing else sets their scale.
+    """
+    device = devices.choose(config.device)
+    crops = config.replace(augmentations="crop+flip", second_view="")
+    fixed = features(encoder, data, config)
+    mean, std = fixed.train.mean(dim=0).to(device), fixed.train.std(dim=0).to(device)
+    std = std.clamp_min(1e-6)
+    classifier = linear_classifier(fixed.train.shape[1], len(data.classes), generator=Generator())
+    nn.init.zeros_(classifier.weight)
+    classifier.to(device)
+    total = total_steps(len(data.train), config.batch_size, config.probe_epochs)
+    peak = scaled_learning_rate(0.1, config.batch_size)
+    optimizer = torch.optim.SGD(classifier.parameters(), peak, momentum=0.9, nesterov=True)
+    stream = (
+        _augmented(encoder, data, crops, device, total)
+        if augment
+        else _fixed(fixed, config, device, total)
+    )
+    for step, (h, labels) in enumerate(stream):
+        optimizer.param_groups[0]["lr"] = warmup_cosine(step, peak, 0, total)
+        optimizer.zero_grad(set_to_none=True)
+        F.cross_entropy(classifier((h - mean) / std), labels).backward()
+        optimizer.step()
+    with torch.inference_mode():
+        logits = classifier((fixed.test.to(device) - mean) / std)
+    return accuracy(logits.argmax(dim=1).cpu(), fixed.test_labels)
+
+
+def _augmented(encoder, data, config, device, total):  # noqa: ANN001, ANN202
+    """h of newly cropped images, and labels, `total` batches."""
+    dtype = devices.number_format(device, config.precision)
+    encoder.to(device, memory_format=torch.channels_last).eval()
+    for x, labels in batches(data.train, config, device, 0, total, pairs=False):
+        with torch.no_grad(), devices.autocast(device, dtype):
+            h = encoder(x.contiguous(memory_format=torch.channels_last))
+        yield h.float(), labels
+
+
+def _fixed(found, config, device, total):  # noqa: ANN001, ANN202
+    """h of the plain images, and labels, `total` batches."""
+    train, labels = found.train.to(device), found.train_labels.to(device)
+    per_epoch = len(train) // config.batch_size
+    for step in range(total):
+        order = epoch_order(len(train), config.seed, step // per_epoch)
+        start = step % per_epoch * config.batch_size
+        chosen = order[start : start + config.batch_size].to(device)
+        yield train[chosen], labels[chosen]

@@ -1,0 +1,46 @@
+"""One line of progress: rewritten in place in a notebook or terminal, rare in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+
+class Progress:
+    """Shows `label`, share done, time left and a note; `update` as often as you like.
+
+    In a notebook and on a terminal the line is rewritten at most twice a second and its last form
+    stays. In a log, where rewriting is not possible, it is printed at the end only.
+    """
+
+    def __init__(self, label: str, total: int, done: int = 0) -> None:
+        self.label, self.total, self.begun, self.first = label, total, time.monotonic(), done
+        self.shown, self.cell = 0.0, _notebook_cell()
+
+    def update(self, done: int, note: str = "") -> None:
+        """Show that `done` of `total` are done."""
+        now, last = time.monotonic(), done >= self.total
+        if now - self.shown < 0.5 and not last:
+            return
+        self.shown = now
+        spent = now - self.begun
+        left = spent / max(done - self.first, 1) * (self.total - done)
+        bar = "█" * (20 * done // self.total)
+        line = f"{self.label} {bar:░<20} {done}/{self.total}"
+        line += f" · {spent:.0f} s" if last else f" · {left:.0f} s left"
+        line += f" · {note}" if note else ""
+        if self.cell is not None:
+            self.cell.update({"text/plain": line}, raw=True)
+        elif sys.stdout.isatty():
+            print(f"\r{line}\033[K", end="\n" if last else "", flush=True)
+        elif last:
+            print(line, flush=True)
+
+
+def _notebook_cell():  # noqa: ANN202 - an IPython DisplayHandle, or None outside a notebook
+    """A handle on a piece of the current cell's output."""
+    if "ipykernel" not in sys.modules:
+        return None
+    from IPython.display import display
+
+    return display({"text/plain": ""}, raw=True, display_id=True)

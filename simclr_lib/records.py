@@ -1,0 +1,99 @@
+"""One JSON record a run: what was run, with what, and what came out.
+
+Records of the reference runs are committed under `reproductions/records/NAME/`; a user's own go to
+`OUTPUT_DIR/NAME/`. Tables and figures draw both, so results accumulate.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from .config import Config
+
+PACKAGES = ("torch", "torchvision", "torch_xla", "numpy", "scikit-learn")
+
+
+def project_root() -> Path:
+    """The clone this library runs from, or the working directory if it is installed elsewhere."""
+    root = Path(__file__).resolve().parent.parent
+    return root if (root / "reproductions").is_dir() else Path.cwd()
+
+
+def output_dir(config: Config) -> Path:
+    """Where the user's records and checkpoints go; relative to the project, not to the notebook."""
+    return project_root() / Path(config.output_dir).expanduser()
+
+
+def run_id(config: Config, objective: str) -> str:
+    """A short name that is the same exactly for the same objective and parameters."""
+    same = {"objective": objective, **config.as_record()}
+    for free in ("device", "workers", "checkpoint_minutes", "preset"):
+        same.pop(free)
+    text = json.dumps(same, sort_keys=True)
+    return f"{objective}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+
+
+def commit() -> str:
+    """The commit of the clone, marked if files differ from it; "unknown" outside a clone."""
+    ask = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=10"]
+    try:
+        return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def make(config: Config, metrics: dict[str, float], **more: Any) -> dict[str, Any]:
+    """A record: parameters, `metrics`, circumstances (commit, versions, date), and `more`."""
+    versions = {"python": platform.python_version()} | {p: _version(p) for p in PACKAGES}
+    return {
+        "metrics": metrics,
+        "config": config.as_record(),
+        "seed": config.seed,
+        "commit": commit(),
+        "date": datetime.date.today().isoformat(),
+        "versions": {name: version for name, version in versions.items() if version},
+        **more,
+    }
+
+
+def write(record: dict[str, Any], directory: Path, name: str) -> Path:
+    """Write `record` as DIRECTORY/NAME.json, whole or not at all; returns the path."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"{name}.json"
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    os.replace(beside, path)
+    return path
+
+
+def read(name: str, config: Config | None = None) -> list[dict[str, Any]]:
+    """Records called `name`: the committed reference runs, then the user's own, oldest first.
+
+    Each gets a field `source`: "reference" or "yours". A damaged file raises `ValueError`.
+    """
+    places = {"reference": project_root() / "reproductions" / "records" / name}
+    if config is not None:
+        places["yours"] = output_dir(config) / name
+    found = []
+    for source, directory in places.items():
+        for path in sorted(directory.glob("*.json"), key=lambda p: (p.stat().st_mtime, p.name)):
+            try:
+                found.append({"source": source, **json.loads(path.read_text("utf-8"))})
+            except ValueError as error:
+                raise ValueError(f"{path} is not a record: {error}; delete or mend it") from error
+    return found

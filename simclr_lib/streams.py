@@ -1,0 +1,142 @@
+"""The batches of a run: which images, in which order, as which views.
+
+Order and draws depend only on the seed and the number of the update, so a run that is stopped
+anywhere goes on with exactly the batches it would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Generator, Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from .config import Config
+from .data import ImageFiles, ImageSet, report_bad_files
+from .views import branches, center_view, distort, first_crop, to_float, two_views, view
+
+
+def epoch_order(num_images: int, seed: int, epoch: int) -> Tensor:
+    """(num_images,) the random order of one epoch; depends on nothing but its arguments."""
+    return torch.randperm(num_images, generator=Generator().manual_seed(seed * 100_003 + epoch))
+
+
+def batch_indices(
+    num_images: int, batch_size: int, seed: int, first: int, last: int
+) -> Iterator[Tensor]:
+    """Indices (batch_size,) for updates `first` to `last` - 1; an epoch's ragged end is dropped."""
+    per_epoch = num_images // batch_size
+    for step in range(first, last):
+        epoch, position = divmod(step, per_epoch)
+        if step == first or position == 0:
+            order = epoch_order(num_images, seed, epoch)
+        yield order[position * batch_size : (position + 1) * batch_size]
+
+
+def step_generator(seed: int, step: int) -> Generator:
+    """The generator of all random draws of one update."""
+    return Generator().manual_seed((seed + 1) * 1_000_000_007 + step)
+
+
+def batches(
+    images: ImageSet | ImageFiles,
+    config: Config,
+    device: torch.device,
+    first: int,
+    last: int,
+    pairs: bool = True,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Views and labels of updates `first` to `last` - 1, on `device`.
+
+    With `pairs` the views are float32 (2N, 3, S, S), rows i and i + N of one image; without, one
+    view of each image, (N, 3, S, S), made by `config.augmentations`. Labels are int64 (N,).
+    """
+    order = batch_indices(len(images), config.batch_size, config.seed, first, last)
+    if isinstance(images, ImageFiles):
+        yield from _file_batches(images, config, device, list(order), first, pairs)
+        return
+    pixels, labels = images.images.to(device), images.labels.to(device)
+    for step, indices in enumerate(order, start=first):
+        chosen = indices.to(device)
+        batch, generator = pixels[chosen], step_generator(config.seed, step)
+        if pairs:
+            yield two_views(batch, config, generator), labels[chosen]
+        else:
+            yield view(batch, config.augmentations, config, generator), labels[chosen]
+
+
+class _Crops(Dataset):
+    """Decodes and crops one large image, once for each branch, in a worker process."""
+
+    def __init__(self, files: ImageFiles, config: Config, names: tuple[str, ...]) -> None:
+        self.files, self.config, self.names = files, config, names
+
+    def __getitem__(self, item: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+        """(branches, 3, S, S), the label, and the index of an unreadable file or -1."""
+        seed, index = item
+        bad = -1
+        for attempt in range(index, index + 10):  # in place of a bad file, the next good one
+            try:
+                image = self.files.decode(attempt % len(self.files))[None]
+                break
+            except (OSError, ValueError, SyntaxError):
+                bad = index
+        else:
+            raise ValueError(f"10 files in a row cannot be read, from {self.files.paths[index]}")
+        generator = Generator().manual_seed(seed)
+        if self.names:
+            crops = [first_crop(image, names, self.config, generator)[0] for names in self.names]
+        else:
+            crops = [center_view(image, self.config.image_size)]
+        label = self.files.labels[attempt % len(self.files)]
+        return torch.cat(crops), label, torch.tensor(bad)
+
+
+def _file_batches(
+    files: ImageFiles,
+    config: Config,
+    device: torch.device,
+    order: list[Tensor],
+    first: int,
+    pairs: bool,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """`batches` for images on disk: workers crop, the device distorts."""
+    names = branches(config) if pairs else (config.augmentations,)
+    items = [
+        [(hash((config.seed, step, place)), int(index)) for place, index in enumerate(indices)]
+        for step, indices in enumerate(order, start=first)
+    ]
+    loader = DataLoader(
+        _Crops(files, config, names), batch_sampler=items, num_workers=config.workers
+    )
+    bad: set[int] = set()
+    for step, (crops, labels, failed) in enumerate(loader, start=first):
+        bad |= set(failed[failed >= 0].tolist())
+        report_bad_files([files.paths[i] for i in bad], len(files))
+        generator = step_generator(config.seed, step)
+        made = []
+        for branch, transforms in enumerate(names):
+            rest = first_crop(crops[:0, branch], transforms, config, generator)[1]
+            made.append(distort(crops[:, branch].to(device), rest, config, generator))
+        yield torch.cat(made), labels.to(device)
+
+
+def center_batches(
+    images: ImageSet | ImageFiles, config: Config, device: torch.device, batch_size: int = 512
+) -> Iterator[Tensor]:
+    """All images once, in order, as evaluation sees them: float32 (<= batch_size, 3, S, S)."""
+    if isinstance(images, ImageSet):
+        for batch in images.images.split(batch_size):
+            yield center_view(batch.to(device), config.image_size)
+        return
+    items = [(0, index) for index in range(len(images))]
+    loader = DataLoader(
+        _Crops(images, config, ()),
+        batch_size=batch_size,
+        sampler=items,
+        num_workers=config.workers,
+    )
+    for crops, _, failed in loader:
+        report_bad_files([images.paths[i] for i in failed[failed >= 0].tolist()], len(images))
+        yield to_float(crops[:, 0]).to(device)

@@ -1,0 +1,234 @@
+"""From a batch of images to their two views: the random draws, and the order of operations.
+
+Every draw is made on the CPU from an explicit generator, one set for each image, and then moved to
+the images' device; so a run sees the same views wherever it runs. Distributions are those of the
+official code (see each sampler). Figure 5's asymmetric protocol is two different lists of
+transformations for the two branches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+
+from . import augmentations as ops
+from .config import Config
+
+# Figure 5's and appendix B.2's operations have no published parameters; these are ours.
+CUTOUT_SHARE, NOISE_STD, MOTION_LENGTH = 0.5, 0.1, 5
+
+
+def uniform(num: int, low: float, high: float, generator: Generator) -> Tensor:
+    """(num,) float32 between `low` and `high`."""
+    return low + (high - low) * torch.rand(num, generator=generator)
+
+
+def sample_crop_boxes(
+    num: int,
+    height: int,
+    width: int,
+    generator: Generator,
+    area: tuple[float, float] = (0.08, 1.0),
+    attempts: int = 10,
+) -> Tensor:
+    """(num, 4) int64 boxes (top, left, height, width) of random crops, in pixels.
+
+    The aspect ratio is uniform in [3/4, 4/3] of the image's own; then the height is uniform among
+    the whole numbers for which the box fits and its area is within `area` (shares of the image);
+    then the place is uniform. That is TensorFlow's sampler, which the official code calls and
+    which favours small crops a little: the paper's "uniform in area" is not quite what was run.
+    A box that rounding pushed out of bounds, or that covers less than a tenth of the image (the
+    official `min_object_covered`; binding only if area[0] < 0.1), is drawn again, at most `attempts`
+    times (officially 100; after 10 fewer than one in 10^12 is left), then the whole image is taken.
+    """
+    shape = (num, attempts)
+    pixels = height * width
+    low, high = area[0] * pixels, area[1] * pixels
+    ratio = (3 / 4 + (4 / 3 - 3 / 4) * torch.rand(shape, generator=generator)) * width / height
+    smallest = (low / ratio).sqrt().round()
+    largest = torch.minimum((high / ratio).sqrt().round(), ((width + 0.4999) / ratio).floor())
+    largest = largest.clamp(max=height)
+    smallest = torch.minimum(smallest, largest)
+    tall = smallest + (torch.rand(shape, generator=generator) * (largest - smallest + 1)).floor()
+    wide = (tall * ratio).round()
+    covered = tall * wide
+    valid = (wide >= 1) & (tall >= 1) & (wide <= width)
+    # One row of slack where rounding, not the draw, broke the bounds of the area.
+    slack = torch.maximum(tall, wide)
+    valid &= (covered >= low - slack) & (covered <= high + slack)
+    valid &= covered >= min(0.1, area[1]) * pixels
+    first = valid.int().argmax(dim=1, keepdim=True)  # (num, 1) the first box that is valid
+    found = valid.any(dim=1)
+    tall = torch.where(found, tall.gather(1, first)[:, 0], height)
+    wide = torch.where(found, wide.gather(1, first)[:, 0], width)
+    place = torch.rand(num, 2, generator=generator)
+    top, left = (place[:, 0] * (height - tall)).floor(), (place[:, 1] * (width - wide)).floor()
+    return torch.stack([top, left, tall, wide], dim=1).long()
+
+
+def sample_jitter(num: int, strength: float, brightness: str, generator: Generator) -> dict:
+    """Draws of `color_jitter` for `num` images at strength s (appendix A).
+
+    Brightness: delta in [-0.8 s, 0.8 s] if "additive", factor in [max(1 - 0.8 s, 0), 1 + 0.8 s] if
+    "multiplicative"; contrast and saturation factors likewise; hue in [-0.2 s, 0.2 s] turns; the
+    order is a uniform permutation. One draw for each image.
+    """
+    spread = 0.8 * strength
+    factors = (max(1 - spread, 0), 1 + spread)
+    bright = (-spread, spread) if brightness == "additive" else factors
+    return {
+        "order": torch.rand(num, 4, generator=generator).argsort(dim=1),
+        "brightness": uniform(num, *bright, generator),
+        "contrast": uniform(num, *factors, generator),
+        "saturation": uniform(num, *factors, generator),
+        "hue": uniform(num, -0.2 * strength, 0.2 * strength, generator),
+        "brightness_kind": brightness,
+    }
+
+
+def sometimes(images: Tensor, changed: Tensor, probability: float, generator: Generator) -> Tensor:
+    """`changed` where a draw of the image falls below `probability`, else `images`."""
+    chosen = torch.rand(len(images), generator=generator) < probability
+    return torch.where(chosen.to(images.device).view(-1, 1, 1, 1), changed, images)
+
+
+def _crop(images: Tensor, config: Config, generator: Generator) -> Tensor:
+    area = (config.crop_area_min, 1.0)
+    boxes = sample_crop_boxes(len(images), *images.shape[2:], generator, area)
+    return ops.crop_and_resize(images, boxes, (config.image_size, config.image_size))
+
+
+def _flip(images: Tensor, config: Config, generator: Generator) -> Tensor:
+    return sometimes(images, ops.flip(images), 0.5, generator)
+
+
+def _jitter(images: Tensor, config: Config, generator: Generator) -> Tensor:
+    draws = sample_jitter(len(images), config.color_strength, config.brightness, generator)
+    draws = {k: v.to(images.device) if isinstance(v, Tensor) else v for k, v in draws.items()}
+    return sometimes(images, ops.color_jitter(images, **draws), 0.8, generator)
+
+
+def _grayscale(images: Tensor, config: Config, generator: Generator) -> Tensor:
+    return sometimes(images, ops.to_grayscale(images), 0.2, generator)
+
+
+def _color(images: Tensor, config: Config, generator: Generator) -> Tensor:
+    """Colour distortion of the paper: jitter (0.8), then colour drop (0.2)."""
+    return _grayscale(_jitter(images, config, generator), config, generator)
+
+
+def _blur(images: Tensor, config: Config, generator: Generator) -> Tensor:
+    """Sigma uniform in [0.1, 2.0] for each image; the official code draws one for each batch."""
+    sigma = uniform(len(images), 0.1, 2.0, generator)
+    blurred = ops.gaussian_blur(images, sigma, images.shape[2] // 10)
+    return sometimes(images, blurred, 0.5, generator)
+
+
+def _cutout(images: Tensor, config: Config, generator: Generator) -> Tensor:
+    height, width = images.shape[2:]
+    box = torch.tensor([int(height * CUTOUT_SHARE), int(width * CUTOUT_SHARE)])
+    space = torch.tensor([height, width]) - box + 1
+    place = (torch.rand(len(images), 2, generator=generator) * space).long()
+    return ops.cutout(images, torch.cat([place, box.expand(len(images), 2)], dim=1))
+
+
+def _noise(images: Tensor, config: Config, generator: Generator) -> Tensor:
+    return ops.add_noise(images, torch.randn(images.shape, generator=generator), NOISE_STD)
+
+
+def _rotate(images: Tensor, config: Config, generator: Generator) -> Tensor:
+    return ops.rotate(images, torch.randint(4, (len(images),), generator=generator))
+
+
+def _motion_blur(images: Tensor, config: Config, generator: Generator) -> Tensor:
+    angle = uniform(len(images), 0, math.pi, generator)
+    return sometimes(images, ops.motion_blur(images, angle, MOTION_LENGTH), 0.5, generator)
+
+
+SAMPLERS: dict[str, Callable[[Tensor, Config, Generator], Tensor]] = {
+    "crop": _crop,
+    "flip": _flip,
+    "color": _color,
+    "jitter": _jitter,
+    "grayscale": _grayscale,
+    "blur": _blur,
+    "cutout": _cutout,
+    "noise": _noise,
+    "rotate": _rotate,
+    "motion_blur": _motion_blur,
+    "sobel": lambda images, config, generator: ops.sobel(images),
+    "equalize": lambda images, config, g: sometimes(images, ops.equalize(images), 0.5, g),
+    "solarize": lambda images, config, g: sometimes(images, ops.solarize(images), 0.5, g),
+}
+
+
+def first_crop(
+    images: Tensor, transforms: str, config: Config, generator: Generator
+) -> tuple[Tensor, list[str]]:
+    """Images brought to the size of a view, and the names of the transformations still to do.
+
+    A leading "crop" is taken; without one the whole image is resized, if its size differs. This is
+    the part of a view that needs the original image; for large images worker processes do it.
+    """
+    images = to_float(images)
+    names = [name for name in transforms.split("+") if name]
+    if names[:1] == ["crop"]:
+        return _crop(images, config, generator), names[1:]
+    size = (config.image_size, config.image_size)
+    if images.shape[2:] != size:
+        whole = torch.tensor([0, 0, *images.shape[2:]])
+        images = ops.crop_and_resize(images, whole, size)
+    return images, names
+
+
+def distort(images: Tensor, names: list[str], config: Config, generator: Generator) -> Tensor:
+    """The named transformations in order, then a clip to 0..1; (N, 3, S, S) to the same."""
+    for name in names:
+        images = SAMPLERS[name](images, config, generator)
+    return images.clamp(0, 1)
+
+
+def view(images: Tensor, transforms: str, config: Config, generator: Generator) -> Tensor:
+    """One random view of every image: the named transformations in order, then a clip to 0..1.
+
+    `images` uint8 or float 0..1, (N, 3, H, W); returns float32 (N, 3, S, S) with S the
+    `image_size`.
+    """
+    cropped, rest = first_crop(images, transforms, config, generator)
+    return distort(cropped, rest, config, generator)
+
+
+def branches(config: Config) -> tuple[str, str]:
+    """The transformations of the two views; the same unless `second_view` is set (Figure 5)."""
+    return config.augmentations, config.second_view or config.augmentations
+
+
+def two_views(images: Tensor, config: Config, generator: Generator) -> Tensor:
+    """(2N, 3, S, S): rows i and i + N are two random views of image i (Section 2.1)."""
+    first, second = branches(config)
+    if first == second:  # one pass over both: the draws are as independent as in two
+        return view(images.repeat(2, 1, 1, 1), first, config, generator)
+    return torch.cat([view(images, names, config, generator) for names in (first, second)])
+
+
+def center_view(images: Tensor, size: int) -> Tensor:
+    """What evaluation sees, float32 (N, 3, size, size): central 87.5 %, bicubic.
+
+    Images of at most 32 pixels, or already of that size, are not cropped (official code).
+    """
+    images = to_float(images)
+    height, width = images.shape[2:]
+    if (height, width) == (size, size):
+        return images
+    share = 0.875 if size > 32 else 1.0
+    box = [round(share * height), round(share * width)]
+    box = torch.tensor([(height - box[0]) // 2, (width - box[1]) // 2, *box])
+    return ops.crop_and_resize(images, box, (size, size)).clamp(0, 1)
+
+
+def to_float(images: Tensor) -> Tensor:
+    """uint8 0..255 to float32 0..1; float images pass unchanged. No mean or std is subtracted."""
+    return images.float() / 255 if images.dtype == torch.uint8 else images

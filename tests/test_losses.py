@@ -1,0 +1,96 @@
+"""NT-Xent against the official outputs, a plain float64 loop, and what must always hold."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from simclr_lib.losses import contrastive_metrics, nt_xent, similarity_logits
+
+
+def relative(actual, expected):
+    scale = expected.abs().max().clamp_min(1e-30)
+    return ((actual - expected).abs().max() / scale).item()
+
+
+def test_every_recorded_case(load_golden):
+    golden = load_golden("ntxent")
+    assert len(golden.cases) == 15
+    for name, case in golden.cases.items():
+        get = lambda key, n=name: torch.from_numpy(golden.arrays[f"{n}/{key}"])  # noqa: E731
+        z1, z2 = get("z1"), get("z2")
+        together = case["kind"] == "single"
+        expected = get("loss" if together else "loss_mean")
+        z = torch.cat([z1.reshape(-1, case["dim"]), z2.reshape(-1, case["dim"])]).requires_grad_()
+        loss = 2 * nt_xent(z, case["temperature"], case["hidden_norm"])  # officially a sum of two
+        loss.backward()
+        if expected.abs() > 0:
+            assert relative(loss, expected) < 1e-5, name
+        else:
+            assert loss == 0, name
+        gradient = torch.cat([get(k).reshape(-1, case["dim"]) for k in ("grad_z1", "grad_z2")])
+        if gradient.abs().max() > 0:
+            assert relative(z.grad, gradient) < 1e-5, name
+        else:
+            assert z.grad.abs().max() < 1e-6, name
+        if together:
+            n = case["N"]
+            logits = similarity_logits(z.detach(), case["temperature"], case["hidden_norm"])
+            assert relative(logits[:n, n:], get("logits_ab")) < 1e-5, name
+            metrics = contrastive_metrics(z.detach(), case["temperature"], case["hidden_norm"])
+            assert metrics.accuracy.item() == pytest.approx(get("contrast_acc").item()), name
+            entropy = get("contrast_entropy").item()
+            assert metrics.entropy.item() == pytest.approx(entropy, rel=1e-5, abs=1e-6), name
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.5])
+def test_equals_equation_1_as_a_loop(temperature):
+    z = torch.randn(10, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    unit = [[v / math.sqrt(sum(u * u for u in row)) for v in row] for row in z.tolist()]
+    total = 0.0
+    for i in range(10):
+        weights = [
+            math.exp(sum(a * b for a, b in zip(unit[i], unit[k], strict=True)) / temperature)
+            for k in range(10)
+        ]
+        total += -math.log(weights[(i + 5) % 10] / (sum(weights) - weights[i]))
+    assert nt_xent(z, temperature).item() == pytest.approx(total / 10, rel=1e-12)
+
+
+def test_gradient_equals_finite_differences():
+    z = torch.randn(6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    assert torch.autograd.gradcheck(lambda z: nt_xent(z, 0.3), z.requires_grad_())
+
+
+def test_collapse_costs_log_2n_minus_1():
+    assert nt_xent(torch.ones(64, 8), 0.1).item() == pytest.approx(math.log(63), rel=1e-6)
+
+
+def test_order_of_images_and_of_views_does_not_matter():
+    generator = torch.Generator().manual_seed(2)
+    first, second = torch.randn(2, 16, 8, generator=generator)
+    mixed = torch.randperm(16, generator=generator)
+    loss = nt_xent(torch.cat([first, second]))
+    torch.testing.assert_close(nt_xent(torch.cat([second, first])), loss)
+    torch.testing.assert_close(nt_xent(torch.cat([first[mixed], second[mixed]])), loss)
+
+
+def test_half_precision_input_is_computed_in_float32():
+    z = torch.randn(32, 16, generator=torch.Generator().manual_seed(3)).bfloat16()
+    assert nt_xent(z).dtype == torch.float32
+    assert nt_xent(z).item() == pytest.approx(nt_xent(z.float()).item())
+
+
+@pytest.mark.parametrize(
+    ("z", "temperature", "words"),
+    [
+        (torch.ones(3, 2), 0.1, r"z of shape \(3, 2\).*\(2N, dim\)"),
+        (torch.ones(4), 0.1, "z of shape"),
+        (torch.ones(4, 2), 0.0, "temperature=0.0"),
+    ],
+)
+def test_errors_name_the_value(z, temperature, words):
+    with pytest.raises(ValueError, match=words):
+        nt_xent(z, temperature)
