@@ -46,15 +46,20 @@ def adjust_contrast(images: Tensor, factor: Draw) -> Tensor:
 def adjust_saturation(images: Tensor, factor: Draw) -> Tensor:
     """HSV saturation times `factor` >= 0, clipped to 0..1; hue and value stay. (N, 3, H, W).
 
-    Along a line of constant hue and value every channel moves towards the largest one, so no
-    conversion is needed: x -> V - (V - x) S'/S with S = (V - min) / V.
+    With hue and value constant every channel moves on a line towards the largest one, so no
+    conversion is needed: x -> V + (x - V) S'/S.
     """
-    value = images.amax(dim=1, keepdim=True)  # (N, 1, H, W) the V of HSV
+    value, share = _saturation_share(images, factor)
+    return value + (images - value) * share
+
+
+def _saturation_share(images: Tensor, factor: Draw) -> tuple[Tensor, Tensor]:
+    """V, and S'/S with S = (V - min) / V and S' = clip(S * factor); (N, 1, H, W) both."""
+    value = images.amax(dim=1, keepdim=True)
     chroma = value - images.amin(dim=1, keepdim=True)
-    saturation = torch.where(value > 0, chroma / value.clamp_min(1e-30), 0.0)
-    wanted = (saturation * per_image(factor, images)).clamp(0, 1)
-    ratio = torch.where(saturation > 0, wanted / saturation.clamp_min(1e-30), 0.0)
-    return value - (value - images) * ratio
+    # S'/S = min(factor, 1/S) = min(factor, V / chroma); without chroma there is nothing to scale.
+    share = torch.minimum(per_image(factor, images), value / chroma.clamp_min(1e-12))
+    return value, share.clamp_min(0)
 
 
 def adjust_hue(images: Tensor, delta: Draw) -> Tensor:
@@ -101,21 +106,45 @@ def color_jitter(
         raise ValueError(
             f"brightness_kind={brightness_kind!r} is not valid: additive or multiplicative"
         )
-    brighten = add_brightness if brightness_kind == "additive" else scale_brightness
-    order = order.to(images.device).expand(len(images), 4)  # (N, 4)
-    for position in range(4):
-        which = order[:, position].view(-1, 1, 1, 1)
-        # Every image needs one of four results; computing all keeps the shapes static.
-        images = torch.where(
-            which < 2,
-            torch.where(
-                which == 0, brighten(images, brightness), adjust_contrast(images, contrast)
-            ),
-            torch.where(
-                which == 2, adjust_saturation(images, saturation), adjust_hue(images, hue)
-            ),
-        ).clamp(0, 1)
+    draws = (brightness, contrast, saturation)
+    order = order.to(images.device).expand(len(images), 4)
+    place = order.argsort(dim=1)  # (N, 4) when brightness, contrast, saturation, hue take place
+    others = place[:, :3].argsort(dim=1)  # (N, 3) the first three of these, in their order
+    # Hue costs most. It is done once for all, between those of the others that come before it in
+    # an image's order and those that come after; what is not an image's turn leaves it alone.
+    for before in (True, False):
+        for which in others.split(1, dim=1):  # (N, 1)
+            turn = (place.gather(1, which) < place[:, 3:]) == before
+            blended = _blend(images, which, *draws, brightness_kind).clamp(0, 1)
+            images = torch.where(turn.view(-1, 1, 1, 1), blended, images)
+        if before:
+            images = adjust_hue(images, hue).clamp(0, 1)
     return images
+
+
+def _blend(
+    images: Tensor,
+    which: Tensor,
+    brightness: Draw,
+    contrast: Draw,
+    saturation: Draw,
+    brightness_kind: str,
+) -> Tensor:
+    """Brightness (0), contrast (1) or saturation (2) for every image, by `which` (N, 1).
+
+    All three are x -> target + (x - target) * share, with target 0, the mean, or the V of HSV;
+    so one pass over the pixels does whichever an image needs.
+    """
+    is_brightness, is_contrast = (which == kind for kind in (0, 1))
+    is_brightness, is_contrast = is_brightness.view(-1, 1, 1, 1), is_contrast.view(-1, 1, 1, 1)
+    value, share = _saturation_share(images, saturation)  # (N, 1, H, W) both
+    mean = images.mean(dim=(2, 3), keepdim=True)  # (N, 3, 1, 1)
+    brightness = per_image(brightness, images)
+    scale, shift = (1.0, brightness) if brightness_kind == "additive" else (brightness, 0.0)
+    share = torch.where(is_contrast, per_image(contrast, images), share)
+    share = torch.where(is_brightness, scale, share)
+    target = torch.where(is_contrast, mean, value) * (1 - share)
+    return torch.addcmul(torch.where(is_brightness, shift, target), images, share)
 
 
 # --- Geometry -----------------------------------------------------------------------------------
@@ -184,9 +213,7 @@ def cutout(images: Tensor, boxes: Tensor, fill: float = 0.0) -> Tensor:
 # --- Filters ------------------------------------------------------------------------------------
 
 
-def gaussian_blur(
-    images: Tensor, sigma: Draw, kernel_size: int, padding: str = "same"
-) -> Tensor:
+def gaussian_blur(images: Tensor, sigma: Draw, kernel_size: int, padding: str = "same") -> Tensor:
     """Gaussian blur with standard deviation `sigma` pixels, a number or (N,).
 
     Taps reach int(kernel_size / 2) to both sides and sum to 1. `padding` "same" pads with zeros,

@@ -41,7 +41,9 @@ def load(path: Path) -> dict[str, Any]:
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
-        raise ValueError(f"{path} is damaged or not a checkpoint; delete it to start again") from error
+        raise ValueError(
+            f"{path} is damaged or not a checkpoint; delete it to start again"
+        ) from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise ValueError(f"{path} is not a checkpoint of format {FORMAT}; delete it to start again")
     return state
@@ -53,5 +55,9 @@ def check_same_run(saved: dict[str, Any], current: dict[str, Any], path: Path) -
     names = sorted((saved.keys() | current.keys()) - free)
     different = [n for n in names if saved.get(n) != current.get(n)]
     if different:
-        changes = ", ".join(f"{n}: {saved.get(n)!r} there, {current.get(n)!r} here" for n in different)
-        raise ValueError(f"{path} was made with other parameters ({changes}); choose another folder")
+        changes = ", ".join(
+            f"{n}: {saved.get(n)!r} there, {current.get(n)!r} here" for n in different
+        )
+        raise ValueError(
+            f"{path} was made with other parameters ({changes}); choose another folder"
+        )

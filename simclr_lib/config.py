@@ -7,6 +7,7 @@ papermill `-p`, in a run record and on a plot.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import difflib
 import math
@@ -33,25 +34,24 @@ RECIPES: dict[str, dict[str, Any]] = {
     },
 }
 
-_SMALL = {"image_size": 32, "stem": "cifar", "augmentations": "crop+flip+color"}
-_EMBEDDED = _SMALL | {"dataset": "synthetic", "stem": "tiny", "depth": 18, "base_channels": 16}
-_EMBEDDED |= {"learning_rate_scaling": "sqrt", "base_learning_rate": 0.15, "temperature": 0.2}
+_SMALL = {"image_size": 32, "augmentations": "crop+flip+color", "depth": 18}
+_SHORT = {"stem": "tiny", "learning_rate_scaling": "sqrt", "temperature": 0.2, "batch_size": 128}
+_EMBEDDED = _SMALL | _SHORT | {"dataset": "synthetic", "base_learning_rate": 0.6}
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": _EMBEDDED
-    | {"num_images": 256, "batch_size": 64, "epochs": 2, "warmup_epochs": 0.5, "base_channels": 4}
-    | {"probe_epochs": 2},
+    | {"num_images": 256, "batch_size": 64, "base_channels": 4, "epochs": 2}
+    | {"warmup_epochs": 0.5, "probe_epochs": 2},
     "quick": _EMBEDDED
-    | {"num_images": 8192, "batch_size": 128, "epochs": 12, "warmup_epochs": 1}
-    | {"probe_epochs": 30},
+    | {"num_images": 8192, "base_channels": 8, "epochs": 5}
+    | {"warmup_epochs": 0.5, "probe_epochs": 20},
     "laptop": _SMALL
-    | {"dataset": "cifar10", "depth": 18, "base_channels": 32, "stem": "tiny"}
-    | {"batch_size": 256, "epochs": 40, "warmup_epochs": 2, "temperature": 0.2}
-    | {"color_strength": 0.5, "learning_rate_scaling": "sqrt", "base_learning_rate": 0.15}
-    | {"probe_epochs": 30},
+    | _SHORT
+    | {"dataset": "cifar10", "base_channels": 16, "epochs": 40, "color_strength": 0.5}
+    | {"base_learning_rate": 0.3, "warmup_epochs": 1.0, "probe_epochs": 30},
     # Appendix B.9, with the ResNet-18 of the official README (the paper's own is depth 50).
     "gpu": _SMALL
-    | {"dataset": "cifar10", "depth": 18, "batch_size": 512, "epochs": 1000, "temperature": 0.5}
-    | {"color_strength": 0.5, "base_learning_rate": 1.0, "probe_epochs": 100},
+    | {"dataset": "cifar10", "stem": "cifar", "batch_size": 512, "epochs": 1000}
+    | {"temperature": 0.5, "color_strength": 0.5, "base_learning_rate": 1.0, "probe_epochs": 100},
     # Section 2 and appendix A: what the defaults of `Config` are.
     "paper": {},
 }
@@ -127,7 +127,9 @@ class Config:
     )
     color_strength: float = _parameter(1.0, "s of appendix A, Table 1", _NOT_NEGATIVE)
     brightness: str = _parameter("additive", "v1 adds, v2 scales", ("additive", "multiplicative"))
-    crop_area_min: float = _parameter(0.08, "smallest crop, share of the image", Interval(0, 1, without_low=True))
+    crop_area_min: float = _parameter(
+        0.08, "smallest crop, share of the image", Interval(0, 1, without_low=True)
+    )
     # Encoder f and projection head g (Section 4)
     depth: int = _parameter(50, "layers of the ResNet", (18, 34, 50, 101, 152))
     width: float = _parameter(1.0, "width multiplier, Figure 7", _POSITIVE)
@@ -149,9 +151,6 @@ class Config:
     warmup_epochs: float = _parameter(10.0, "linear warm-up", _NOT_NEGATIVE)
     momentum: float = _parameter(0.9, "of LARS", Interval(0, 0.9999))
     weight_decay: float = _parameter(1e-6, "of LARS", _NOT_NEGATIVE)
-    supervised_learning_rate: float = _parameter(
-        0.1, "of the supervised baseline, per 256 images, SGD", _POSITIVE
-    )
     # Evaluation (appendix B.6)
     probe_epochs: int = _parameter(90, "of the linear probe by SGD", _POSITIVE)
     # Running
@@ -191,17 +190,13 @@ class Config:
     def from_notebook(cls, namespace: Mapping[str, Any], *own: str) -> Config:
         """The configuration set by a notebook's parameters cell and by papermill.
 
-        Call it as `Config.from_notebook(globals())` right after the parameters cell, before any
-        other variable exists: whatever holds a plain value there was meant as a parameter.
+        Call it as `Config.from_notebook(globals())`. Parameters are the names set in cells that do
+        nothing but set names to literals: the parameters cell, and the one papermill injects.
         `own` names parameters that belong to the notebook alone. `None` means: as the preset says.
         Raises `ValueError` on any other name, so that a misspelt `-p` cannot pass unnoticed.
         """
-        plain = (bool, int, float, str, list, tuple, type(None))
-        parameters = {
-            name: value
-            for name, value in namespace.items()
-            if isinstance(value, plain) and not name.startswith("_") and name != "In"
-        }
+        names = {name for cell in namespace["In"] for name in _literal_assignments(cell)}
+        parameters = {name: namespace[name] for name in sorted(names) if name in namespace}
         reject_unknown(parameters, [*own, *(field.name for field in dataclasses.fields(cls))])
         chosen = {k: v for k, v in parameters.items() if v is not None and k not in own}
         return cls.create(**chosen)
@@ -275,6 +270,19 @@ def _checked(field: dataclasses.Field, value: Any) -> Any:
             f"takes {kind.__name__}: {_words(field.metadata['valid'])}"
         )
     return value
+
+
+def _literal_assignments(cell: str) -> list[str]:
+    """The names a notebook cell sets, if all it does is to set names to literals; else none."""
+    names = []
+    try:
+        for statement in ast.parse(cell).body:
+            (target,) = statement.targets  # type: ignore[attr-defined]
+            ast.literal_eval(statement.value)  # type: ignore[attr-defined]
+            names.append(target.id)
+    except (AttributeError, SyntaxError, ValueError):
+        return []
+    return names
 
 
 def _words(valid: Any) -> str:

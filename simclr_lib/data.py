@@ -202,7 +202,9 @@ def _load_folder(root: Path, config: Config) -> Data:
         )
     parts = [_read_folder(place, classes, config) for place in places]
     if len(parts) == 1:
-        order = torch.randperm(len(parts[0]), generator=torch.Generator().manual_seed(_SPLIT_SEED + 1))
+        order = torch.randperm(
+            len(parts[0]), generator=torch.Generator().manual_seed(_SPLIT_SEED + 1)
+        )
         cut = max(len(order) // 10, 1)
         parts = [parts[0].subset(order[cut:]), parts[0].subset(order[:cut])]
     return split(root.name, classes, *parts, config)

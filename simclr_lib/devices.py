@@ -66,7 +66,10 @@ def describe(device: torch.device) -> str:
     flags = _cpu_flags()
     known = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in flags]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{device.type}, {cores} cores, {platform.machine()} {' '.join(known)}".strip()
+    threads = torch.get_num_threads()
+    return (
+        f"{device.type}, {threads} threads of {cores} cores, {platform.machine()} {' '.join(known)}"
+    )
 
 
 def peak_memory(device: torch.device) -> int:

@@ -6,10 +6,8 @@ validation (Section 2.3, appendices B.6 and B.8).
 
 from __future__ import annotations
 
-import warnings
 from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
@@ -94,35 +92,51 @@ class Probe(NamedTuple):
     l2: float
 
 
-def linear_probe(found: Features, l2_grid: tuple[float, ...] = L2_GRID) -> Probe:
-    """Multinomial logistic regression on h by L-BFGS, to convergence or 200 iterations.
+def linear_probe(
+    found: Features, l2_grid: tuple[float, ...] = L2_GRID, device: str = "cpu"
+) -> Probe:
+    """Multinomial logistic regression on h by L-BFGS (appendix B.8's classifier).
 
     Features are standardised with the training images' mean and deviation. The l2 weight (times
-    half the squared weights, beside the *mean* cross-entropy) is chosen on validation; the chosen
-    one is then fitted to train and validation together and judged once on test (as B.8 does).
+    half the squared weights, beside the *mean* cross-entropy) is chosen on validation; with the
+    chosen one, train and validation together are fitted and test is judged, once.
     """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
     mean, std = found.train.mean(dim=0), found.train.std(dim=0).clamp_min(1e-6)
-    train, validation, test = (
-        ((h - mean) / std).double().numpy() for h in (found.train, found.validation, found.test)
+    (train, y_train), (validation, y_validation), (test, y_test) = (
+        (((h - mean) / std).to(device), y.to(device))
+        for h, y in zip(found[::2], found[1::2], strict=True)
     )
-    labels = [y.numpy() for y in (found.train_labels, found.validation_labels, found.test_labels)]
-
-    def fit(model: LogisticRegression, x: np.ndarray, y: np.ndarray, l2: float) -> None:
-        with warnings.catch_warnings():  # 200 iterations are the protocol, not a failure
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.set_params(C=1 / (l2 * len(x))).fit(x, y)
-
-    scores = []
-    model = LogisticRegression(max_iter=200, warm_start=True)
+    classes = int(found.train_labels.max()) + 1
+    weights, scores = torch.zeros(train.shape[1] + 1, classes, device=device), []
     for l2 in sorted(l2_grid, reverse=True):  # from stiff to loose, each from the last solution
-        fit(model, train, labels[0], l2)
-        scores.append((model.score(validation, labels[1]), l2))
-    best = max(scores)[1]
-    fit(model, np.vstack([train, validation]), np.hstack(labels[:2]), best)
-    return Probe(100 * model.score(test, labels[2]), best)
+        weights = _logistic_regression(train, y_train, weights, l2)
+        scores.append((accuracy(_predict(validation, weights), y_validation), l2, weights))
+    _, l2, weights = max(scores, key=lambda score: score[:2])  # of equals the stiffest
+    together = torch.cat([train, validation]), torch.cat([y_train, y_validation])
+    weights = _logistic_regression(*together, weights, l2)
+    return Probe(accuracy(_predict(test, weights), y_test), l2)
+
+
+def _logistic_regression(x: Tensor, y: Tensor, start: Tensor, l2: float) -> Tensor:
+    """Weights (features + 1, classes), the last row the bias, that minimise the loss above."""
+    weights = start.clone().requires_grad_()
+    optimizer = torch.optim.LBFGS(
+        [weights], max_iter=200, tolerance_grad=1e-5, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        logits = torch.addmm(weights[-1], x, weights[:-1])
+        loss = F.cross_entropy(logits, y) + l2 / 2 * weights[:-1].square().sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return weights.detach()
+
+
+def _predict(x: Tensor, weights: Tensor) -> Tensor:
+    return (x @ weights[:-1] + weights[-1]).argmax(dim=1)
 
 
 def linear_probe_sgd(encoder: nn.Module, data: Data, config: Config, augment: bool = True) -> float:
@@ -178,3 +192,10 @@ def _fixed(found, config, device, total):  # noqa: ANN001, ANN202
         start = step % per_epoch * config.batch_size
         chosen = order[start : start + config.batch_size].to(device)
         yield train[chosen], labels[chosen]
+
+
+def evaluate(encoder: nn.Module, data: Data, config: Config) -> dict[str, float]:
+    """The metrics of a record: test accuracy, percent, of the linear probe and of k-NN on h."""
+    found = features(encoder, data, config)
+    probe = linear_probe(found, device=str(devices.choose(config.device)))
+    return {"linear": probe.accuracy, "knn": knn(found), "l2": probe.l2}

@@ -39,7 +39,8 @@ class Progress:
 
 def _notebook_cell():  # noqa: ANN202 - an IPython DisplayHandle, or None outside a notebook
     """A handle on a piece of the current cell's output."""
-    if "ipykernel" not in sys.modules:
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if not hasattr(shell, "kernel"):
         return None
     from IPython.display import display
 

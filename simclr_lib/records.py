@@ -12,11 +12,16 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from . import devices
 from .config import Config
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PACKAGES = ("torch", "torchvision", "torch_xla", "numpy", "scikit-learn")
 
@@ -43,7 +48,15 @@ def run_id(config: Config, objective: str) -> str:
 
 def commit() -> str:
     """The commit of the clone, marked if files differ from it; "unknown" outside a clone."""
-    ask = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=10"]
+    ask = [
+        "git",
+        "-C",
+        str(Path(__file__).parent),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=10",
+    ]
     try:
         return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
@@ -58,16 +71,19 @@ def _version(package: str) -> str | None:
 
 
 def make(config: Config, metrics: dict[str, float], **more: Any) -> dict[str, Any]:
-    """A record: parameters, `metrics`, circumstances (commit, versions, date), and `more`."""
+    """A record: parameters, `metrics`, circumstances (device, commit, versions, date), `more`."""
+    device = devices.choose(config.device)
     versions = {"python": platform.python_version()} | {p: _version(p) for p in PACKAGES}
     return {
         "metrics": metrics,
-        "config": config.as_record(),
+        **more,
         "seed": config.seed,
+        "config": config.as_record(),
+        "device": devices.describe(device),
+        "precision": str(devices.number_format(device, config.precision)).removeprefix("torch."),
         "commit": commit(),
         "date": datetime.date.today().isoformat(),
         "versions": {name: version for name, version in versions.items() if version},
-        **more,
     }
 
 
@@ -76,13 +92,26 @@ def write(record: dict[str, Any], directory: Path, name: str) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{name}.json"
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    beside.write_text(json.dumps(record) + "\n", "utf-8")
     os.replace(beside, path)
     return path
 
 
+def add(
+    name: str, config: Config, method: str, metrics: dict[str, float], run: Any = None
+) -> dict[str, Any]:
+    """Record one network of the experiment `name`; a repetition replaces its earlier record.
+
+    `method` says how it was trained ("SimCLR", "random", ...), `run` is what the trainer returned.
+    """
+    more = {"history": run.history, "seconds": round(run.seconds, 1)} if run else {}
+    record = make(config, metrics, method=method, **more)
+    write(record, output_dir(config) / name, run_id(config, method.lower()))
+    return record
+
+
 def read(name: str, config: Config | None = None) -> list[dict[str, Any]]:
-    """Records called `name`: the committed reference runs, then the user's own, oldest first.
+    """Records of the experiment `name`: the committed reference runs, then the user's own.
 
     Each gets a field `source`: "reference" or "yours". A damaged file raises `ValueError`.
     """
@@ -91,9 +120,29 @@ def read(name: str, config: Config | None = None) -> list[dict[str, Any]]:
         places["yours"] = output_dir(config) / name
     found = []
     for source, directory in places.items():
-        for path in sorted(directory.glob("*.json"), key=lambda p: (p.stat().st_mtime, p.name)):
+        for path in sorted(directory.glob("*.json")):
             try:
                 found.append({"source": source, **json.loads(path.read_text("utf-8"))})
             except ValueError as error:
                 raise ValueError(f"{path} is not a record: {error}; delete or mend it") from error
     return found
+
+
+def table(
+    found: Sequence[dict[str, Any]], by: Sequence[str], metric: str = "linear"
+) -> pd.DataFrame:
+    """Mean, standard deviation and number of runs of a metric, one row for each value of `by`.
+
+    `by` names fields of the record ("method", "source") or parameters ("width", "dataset").
+    """
+    import pandas as pd
+
+    rows = [
+        {key: record.get(key, record["config"].get(key)) for key in by}
+        | {metric: record["metrics"][metric]}
+        for record in found
+    ]
+    if not rows:
+        return pd.DataFrame(columns=[*by, "mean", "std", "runs"])
+    grouped = pd.DataFrame(rows).groupby(list(by), sort=False)[metric]
+    return grouped.agg(mean="mean", std="std", runs="count").reset_index()

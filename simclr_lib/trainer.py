@@ -213,7 +213,9 @@ class Cost(NamedTuple):
     memory: int  # bytes, peak of the process or GPU so far
 
     def __str__(self) -> str:
-        time_text = f"{self.seconds:.0f} s" if self.seconds < 120 else f"{self.seconds / 60:.0f} min"
+        time_text = (
+            f"{self.seconds:.0f} s" if self.seconds < 120 else f"{self.seconds / 60:.0f} min"
+        )
         return f"{self.steps} steps, about {time_text}, {self.memory / 1e9:.1f} GB of memory"
 
 

@@ -64,9 +64,7 @@ def run_case(data, case):
         case "to_grayscale":
             return ops.to_grayscale(x, 3 if case["keep_channels"] else 1)
         case "gaussian_blur":
-            return ops.gaussian_blur(
-                x, case["sigma"], case["kernel_size"], case["padding"].lower()
-            )
+            return ops.gaussian_blur(x, case["sigma"], case["kernel_size"], case["padding"].lower())
         case "crop_and_resize":
             return ops.crop_and_resize(x, torch.tensor(case["box_yxhw"]), case["output_hw"])
         case "color_jitter":
@@ -95,7 +93,9 @@ def test_draws_belong_to_images():
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(5, 3, 20, 20, generator=generator)
     draws = torch.rand(5, generator=generator)
-    boxes = torch.tensor([[0, 0, 20, 20], [3, 4, 9, 8], [1, 0, 2, 3], [10, 10, 10, 10], [0, 9, 1, 1]])
+    boxes = torch.tensor(
+        [[0, 0, 20, 20], [3, 4, 9, 8], [1, 0, 2, 3], [10, 10, 10, 10], [0, 9, 1, 1]]
+    )
     orders = torch.stack([torch.randperm(4, generator=generator) for _ in range(5)])
     cases = {
         "add_brightness": lambda x, i: ops.add_brightness(x, draws[i]),

@@ -31,7 +31,9 @@ def test_parameter_counts_are_the_published_ones(depth, width, sk, millions):
 @pytest.mark.parametrize("stem", ["imagenet", "cifar", "tiny"])
 @pytest.mark.parametrize(("width", "sk"), [(0.25, 0.0), (0.5, 0.0625)])
 def test_shapes(depth, stem, width, sk):
-    encoder = ResNet(depth, width, stem_kind=stem, sk_ratio=sk, base_channels=16, generator=seeded())
+    encoder = ResNet(
+        depth, width, stem_kind=stem, sk_ratio=sk, base_channels=16, generator=seeded()
+    )
     h = encoder(torch.rand(2, 3, 33, 47))
     assert h.shape == (2, encoder.features)
     assert encoder.features == 16 * width * (32 if depth >= 50 else 8)
@@ -47,9 +49,7 @@ def test_blocks_start_as_their_shortcuts():
 
 
 def test_the_same_seed_gives_the_same_network():
-    first, second, other = (
-        ResNet(18, 0.25, generator=seeded(n)).state_dict() for n in (1, 1, 2)
-    )
+    first, second, other = (ResNet(18, 0.25, generator=seeded(n)).state_dict() for n in (1, 1, 2))
     assert all(torch.equal(first[k], second[k]) for k in first)
     assert not torch.equal(first["stem.0.0.weight"], other["stem.0.0.weight"])
 

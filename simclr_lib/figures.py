@@ -1,0 +1,203 @@
+"""Every figure of the suite. Functions take tensors or records and return a closed `Figure`.
+
+Groups are told apart by place, marker or line style as well as by colour, so that a figure survives
+a black-and-white printer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+STYLE = {
+    "figure.dpi": 100,
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "0.92",
+    "legend.frameon": False,
+}
+LINES = ("-", "--", "-.", ":")
+MARKERS = "osD^vP*X<>"
+OURS, PAPER = "#1f6f8b", "0.75"
+
+
+def _figure(draw: Callable[..., Any]) -> Callable[..., Any]:
+    """Runs a drawing function in our style, and closes its figure: shown once, by whoever asked."""
+
+    @wraps(draw)
+    def styled(*args: Any, **kwargs: Any) -> Any:
+        import matplotlib.pyplot as plt
+
+        with plt.rc_context(STYLE):
+            figure = draw(plt, *args, **kwargs)
+            plt.close(figure)
+        return figure
+
+    # The caller never passes pyplot; keep it out of the visible signature.
+    del styled.__wrapped__
+    return styled
+
+
+def save(figure: Any, path: Path) -> Path:
+    """Write `figure` as a PNG at `path`, making its folder; returns the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150, bbox_inches="tight")
+    return path
+
+
+def _show(axes: Any, image: Tensor) -> None:
+    """One image, uint8 or float 0..1 (3, H, W), without ticks."""
+    axes.imshow(image.permute(1, 2, 0).numpy(), interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
+@_figure
+def image_grid(plt: Any, images: Tensor, names: Sequence[str], title: str) -> Any:
+    """One image a column, (n, 3, H, W), with its name above."""
+    columns = min(len(images), 10)
+    rows = -(-len(images) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(columns, 1.2 * rows + 0.4), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, image, name in zip(axes.flat, images, names, strict=False):
+        _show(axis, image)
+        axis.set_title(name, fontsize=8, fontweight="normal", loc="center")
+    figure.suptitle(title, x=0.02, ha="left", fontweight="bold", fontsize=11)
+    figure.tight_layout()
+    return figure
+
+
+@_figure
+def views_gallery(plt: Any, images: Tensor, views: Sequence[Tensor], title: str) -> Any:
+    """Images (n, 3, H, W) in the top row; below, one row for each of `views` (n, 3, S, S)."""
+    rows = [images, *views]
+    size = (len(images), len(rows) + 0.4)
+    figure, axes = plt.subplots(len(rows), len(images), figsize=size, squeeze=False)
+    for index, (line, batch) in enumerate(zip(axes, rows, strict=True)):
+        for axis, image in zip(line, batch, strict=True):
+            _show(axis, image)
+        label = f"view {index}" if index else "image"
+        line[0].set_ylabel(label, rotation=0, ha="right", va="center")
+    figure.suptitle(title, x=0.02, ha="left", fontweight="bold", fontsize=11)
+    figure.tight_layout()
+    return figure
+
+
+@_figure
+def similarity_matrix(plt: Any, *matrices: Tensor, titles: Sequence[str], label: str) -> Any:
+    """Square matrices (2N, 2N) side by side on one scale; diagonals of NaN stay white."""
+    figure, axes = plt.subplots(
+        1, len(matrices), figsize=(4.2 * len(matrices), 3.8), squeeze=False, layout="constrained"
+    )
+    arrays = [m.double().numpy() for m in matrices]
+    low = min(np.nanmin(a) for a in arrays)
+    high = max(np.nanmax(a) for a in arrays)
+    for axis, array, title in zip(axes[0], arrays, titles, strict=True):
+        picture = axis.imshow(array, cmap="magma", vmin=low, vmax=high)
+        axis.set(title=title, xlabel="view", ylabel="view")
+        axis.grid(False)
+    figure.colorbar(picture, ax=axes[0].tolist(), label=label, shrink=0.85)
+    return figure
+
+
+@_figure
+def training_curves(plt: Any, histories: Mapping[str, Mapping], chance_loss: float) -> Any:
+    """Loss and contrastive accuracy against updates, one line for each named history."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.3), layout="constrained")
+    for (name, history), line in zip(histories.items(), LINES * 3, strict=False):
+        left.plot(history["step"], history["loss"], line, label=name)
+        accuracy = 100 * np.asarray(history["accuracy"])
+        right.plot(history["step"], accuracy, line, label=name)
+    left.axhline(chance_loss, color="0.5", lw=1)
+    left.annotate(
+        f"chance log(2N-1) = {chance_loss:.2f}", (0.98, chance_loss), color="0.35", fontsize=9,
+        xycoords=("axes fraction", "data"), ha="right", va="bottom",
+    )  # fmt: skip
+    left.set(title="NT-Xent loss", xlabel="update", ylabel="nats")
+    right.set(title="The other view found among N", xlabel="update", ylabel="accuracy, %")
+    right.set_ylim(0, 100)
+    right.legend()
+    return figure
+
+
+@_figure
+def accuracy_bars(
+    plt: Any, rows: Mapping[str, Sequence[float]], title: str, chance: float | None = None
+) -> Any:
+    """A bar of mean test accuracy (%) for each named list of runs, with a dot for every run."""
+    figure, axis = plt.subplots(figsize=(7, 0.5 * len(rows) + 1.2), layout="constrained")
+    for place, (name, values) in enumerate(rows.items()):
+        axis.barh(place, np.mean(values), color=OURS, alpha=0.75, height=0.6)
+        axis.plot(values, [place] * len(values), "o", color="black", ms=4, mfc="white")
+        label = f"{np.mean(values):.1f}" + (
+            f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+        )
+        axis.text(max(values) + 1.5, place, label, va="center", fontsize=9)
+    if chance is not None:
+        axis.axvline(chance, color="0.3", lw=1, ls=":")
+        axis.text(chance + 0.5, -0.75, "chance", fontsize=8, color="0.3")
+    axis.set_yticks(range(len(rows)), list(rows))
+    axis.invert_yaxis()
+    axis.set(title=title, xlabel="linear evaluation on test images, %", xlim=(0, 108))
+    axis.grid(axis="y", visible=False)
+    return figure
+
+
+@_figure
+def tsne(plt: Any, named: Mapping[str, Tensor], labels: Tensor, classes: Sequence[str]) -> Any:
+    """t-SNE maps of sets of features (n, features) of the same images, coloured by class."""
+    from sklearn.manifold import TSNE
+
+    size = (4.3 * len(named) + 1.4, 4.2)
+    figure, axes = plt.subplots(1, len(named), figsize=size, squeeze=False, layout="constrained")
+    colors = plt.get_cmap("tab10" if len(classes) <= 10 else "tab20").colors
+    for axis, (name, h) in zip(axes[0], named.items(), strict=True):
+        placed = TSNE(init="pca", perplexity=30, random_state=0).fit_transform(h.numpy())  # (n, 2)
+        for index, label in enumerate(classes):
+            chosen = (labels == index).numpy()
+            axis.scatter(
+                *placed[chosen].T, s=12, lw=0.3, alpha=0.8, color=colors[index % len(colors)],
+                marker=MARKERS[index % len(MARKERS)], label=label, edgecolors="white",
+            )  # fmt: skip
+        axis.set(title=name, xticks=[], yticks=[])
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside right center", fontsize=8, markerscale=1.5)
+    return figure
+
+
+@_figure
+def accuracy_against_width(plt: Any, ours: Sequence[tuple], paper: Sequence[tuple]) -> Any:
+    """Table 6 as a picture: (width, accuracy, kind) of our runs; (width, top-1) of the paper."""
+    figure, axes = plt.subplots(1, 2, figsize=(8.5, 3.3), sharex=True, layout="constrained")
+    for (kind, line), marker in zip(_by_kind(ours).items(), "os^D", strict=False):
+        widths = sorted({width for width, _ in line})
+        means = [np.mean([a for w, a in line if w == width]) for width in widths]
+        axes[0].plot(widths, means, "-", marker=marker, label=kind)
+    axes[1].plot(*zip(*paper, strict=True), "-", marker="o", color="0.3", label="SimCLR")
+    for axis, title in zip(axes, ("our runs", "paper: ImageNet, ResNet-50"), strict=True):
+        axis.set(title=title, xlabel="width multiplier", ylabel="linear evaluation, top-1 %")
+        axis.set_xscale("log", base=2)
+        axis.set_xticks([1, 2, 4], ["1", "2", "4"])
+        axis.legend(fontsize=8)
+    return figure
+
+
+def _by_kind(rows: Sequence[tuple]) -> dict[str, list[tuple[float, float]]]:
+    grouped: dict[str, list[tuple[float, float]]] = {}
+    for width, accuracy, kind in rows:
+        grouped.setdefault(kind, []).append((width, accuracy))
+    return grouped

@@ -1,0 +1,219 @@
+"""The trainer: learns, repeats itself exactly, and survives being killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from simclr_lib import checkpoints, evaluation, trainer
+from simclr_lib.config import Config
+from simclr_lib.data import Data, ImageSet
+from simclr_lib.streams import batch_indices
+
+
+@pytest.fixture
+def smoke(tmp_path):
+    return Config.create("smoke", output_dir=str(tmp_path), precision="fp32", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def data():
+    """64 images of two classes: horizontal and vertical stripes in random colours."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(64) % 2
+    wave = (torch.arange(32) // 4 % 2).float()
+    stripes = torch.stack([wave.view(32, 1).expand(32, 32), wave.view(1, 32).expand(32, 32)])
+    color = torch.rand(64, 3, 1, 1, generator=generator)
+    images = ImageSet((stripes[labels][:, None] * color * 255).byte(), labels)
+    return Data("stripes", ("horizontal", "vertical"), images, images, images, images)
+
+
+def weights(run):
+    return {**run.encoder.state_dict(), **{f"g.{k}": v for k, v in run.head.state_dict().items()}}
+
+
+def assert_same(first, second):
+    assert first.keys() == second.keys()
+    for name in first:
+        assert torch.equal(first[name], second[name]), name
+
+
+def test_every_image_is_seen_once_an_epoch():
+    seen = torch.cat(list(batch_indices(10, 3, 0, 0, 6))).view(2, 9)
+    assert all(len(epoch.unique()) == 9 for epoch in seen)
+    assert not torch.equal(seen[0], seen[1])
+    later = torch.cat(list(batch_indices(10, 3, 0, 2, 6)))
+    assert torch.equal(later, seen.flatten()[6:])  # a run that starts at update 2
+
+
+def test_pretraining_finds_the_other_view(smoke, data):
+    config = smoke.replace(epochs=40, batch_size=32, warmup_epochs=2.0, base_channels=8)
+    config = config.replace(augmentations="crop+flip")
+    history = trainer.pretrain(config, data).history
+    assert history["loss"][-1] < config.chance_loss - 0.7
+    assert history["accuracy"][-1] > 5 / 32
+
+
+def test_supervised_training_fits_the_labels(smoke, data):
+    config = smoke.replace(epochs=30, batch_size=32, augmentations="flip", base_channels=8)
+    run = trainer.train_supervised(config, data)
+    assert run.history["accuracy"][-1] > 0.9
+
+
+def test_the_same_seed_gives_the_same_weights(smoke, data):
+    first, second = (weights(trainer.pretrain(smoke, data)) for _ in range(2))
+    assert_same(first, second)
+    other = weights(trainer.pretrain(smoke.replace(seed=1), data))
+    assert not torch.equal(first["stem.0.weight"], other["stem.0.weight"])
+
+
+def test_both_objectives_start_from_the_same_encoder(smoke):
+    contrastive, _ = trainer.build(smoke)
+    supervised, _ = trainer.build(smoke, classes=5)
+    assert_same(contrastive.state_dict(), supervised.state_dict())
+    assert_same(contrastive.state_dict(), trainer.random_encoder(smoke).state_dict())
+
+
+def test_resuming_gives_the_weights_of_an_undisturbed_run(smoke, data, monkeypatch):
+    config = smoke.replace(epochs=6, checkpoint_minutes=0.0)
+    expected = trainer.pretrain(config, data)
+
+    class Stop(Exception):  # noqa: N818 - not an error
+        pass
+
+    calls = iter(range(100))
+    step = trainer.train_step
+
+    def interrupted(*args, **kwargs):
+        if next(calls) in (3, 5):
+            raise Stop
+        return step(*args, **kwargs)
+
+    monkeypatch.setattr(trainer, "train_step", interrupted)
+    for _ in range(2):
+        with pytest.raises(Stop):
+            trainer.pretrain(config, data)
+    resumed = trainer.pretrain(config, data)
+    assert_same(weights(resumed), weights(expected))
+    assert resumed.history["loss"] == expected.history["loss"]
+
+
+PROGRAM = """
+import sys, torch
+from simclr_lib import data, trainer
+from simclr_lib.config import Config
+torch.set_num_threads(1)
+c = Config.create("smoke", epochs=12, checkpoint_minutes=0.0, output_dir=sys.argv[1], device="cpu")
+print("ready", flush=True)
+run = trainer.pretrain(c, data.load(c))
+torch.save([run.encoder.state_dict(), run.head.state_dict()], sys.argv[2])
+"""
+
+
+def test_killed_three_times_the_weights_are_those_of_an_undisturbed_run(tmp_path):
+    def start(out):
+        command = [sys.executable, "-c", PROGRAM, str(tmp_path / out), str(tmp_path / f"{out}.pt")]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    begun = time.monotonic()
+    with start("undisturbed") as process:
+        assert process.wait(timeout=120) == 0
+    whole = time.monotonic() - begun
+    chance = random.Random(0)
+    killed = 0
+    for _ in range(3):
+        with start("killed") as process:
+            process.stdout.readline()
+            time.sleep(chance.uniform(0.1, 0.6) * whole)
+            if process.poll() is None:
+                os.kill(process.pid, signal.SIGKILL)
+                killed += 1
+    assert killed >= 1
+    with start("killed") as process:
+        assert process.wait(timeout=120) == 0
+    expected, actual = (torch.load(tmp_path / f"{n}.pt") for n in ("undisturbed", "killed"))
+    for first, second in zip(expected, actual, strict=True):
+        assert_same(first, second)
+
+
+def test_divergence_stops_with_a_clear_message(smoke, data, monkeypatch):
+    monkeypatch.setattr(trainer, "nt_xent", lambda z, *_: z.sum() * float("nan"))
+    with pytest.raises(trainer.NotFinite, match=r"nan at step 1 .*base_learning_rate.*warmup"):
+        trainer.pretrain(smoke, data)
+
+
+def test_a_checkpoint_of_another_run_is_refused(smoke, tmp_path):
+    other = smoke.replace(temperature=0.5)
+    with pytest.raises(ValueError, match=r"temperature: 0.2 there, 0.5 here"):
+        checkpoints.check_same_run(smoke.as_record(), other.as_record(), tmp_path)
+
+
+def test_checkpoints_are_whole_or_absent(tmp_path, monkeypatch):
+    path = tmp_path / "deep" / "c.pt"
+    checkpoints.save(path, {"step": 1})
+
+    def fails(*args, **kwargs):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(torch, "save", fails)
+    with pytest.raises(OSError, match="disk full"):
+        checkpoints.save(path, {"step": 2})
+    assert checkpoints.load(path)["step"] == 1
+    assert [p.name for p in path.parent.iterdir()] == ["c.pt"]
+
+
+def test_loading_runs_no_code_and_names_a_damaged_file(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return os.system, ("touch " + str(tmp_path / "ran"),)
+
+    for name, write in (
+        ("evil", lambda p: torch.save({"format": 1, "x": Evil()}, p)),
+        ("cut", lambda p: p.write_bytes(b"PK\x03\x04 half a file")),
+        ("other", lambda p: torch.save({"weights": 1}, p)),
+    ):
+        path = tmp_path / f"{name}.pt"
+        write(path)
+        with pytest.raises(ValueError, match=f"{name}.pt is"):
+            checkpoints.load(path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_estimate_counts_the_steps_and_trains_nothing(smoke, data):
+    cost = trainer.estimate(smoke.replace(batch_size=16), data)
+    assert cost.steps == 64 * smoke.epochs // 16 + 1
+    assert cost.seconds > 0
+    assert "steps" in str(cost)
+
+
+def test_bf16_training_runs_and_stays_finite(smoke, data):
+    history = trainer.pretrain(smoke.replace(precision="bf16"), data).history
+    assert all(0 < loss < 20 for loss in history["loss"])
+
+
+def test_features_refuse_an_encoder_that_changes(smoke, data):
+    class Counting(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("calls", torch.zeros(1))
+
+        def forward(self, x):
+            self.calls += 1
+            return x.mean(dim=(2, 3))
+
+    with pytest.raises(RuntimeError, match="frozen"):
+        evaluation.encode(Counting(), data.test, smoke)
+
+
+def test_history_is_plain_numbers(smoke, data):
+    history = trainer.pretrain(smoke, data).history
+    assert json.loads(json.dumps(history)) == history
+    assert set(history) == set(trainer.HISTORY)
