@@ -10,7 +10,6 @@ the tests hold it to recorded outputs at 1e-5. Nothing clips unless it says so.
 
 from __future__ import annotations
 
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -251,7 +250,7 @@ def motion_blur(images: Tensor, angle: Draw, length: int) -> Tensor:
         dy = 2 * offset * angle.sin() / max(height - 1, 1)
         dx = 2 * offset * angle.cos() / max(width - 1, 1)
         grid = torch.stack(torch.broadcast_tensors(x + dx, y + dy), dim=3)  # (N, H, W, 2)
-        total += F.grid_sample(images, grid, padding_mode="border", align_corners=True)
+        total += F.grid_sample(images, grid.clamp(-1, 1), align_corners=True)
     return total / length
 
 

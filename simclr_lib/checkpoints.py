@@ -25,11 +25,11 @@ def save(path: Path, state: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with open(beside, "wb") as file:
+        with beside.open("wb") as file:
             torch.save({"format": FORMAT, **state}, file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
 
@@ -47,17 +47,3 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise ValueError(f"{path} is not a checkpoint of format {FORMAT}; delete it to start again")
     return state
-
-
-def check_same_run(saved: dict[str, Any], current: dict[str, Any], path: Path) -> None:
-    """Raise `ValueError` if a checkpoint belongs to a run with other parameters; names them."""
-    free = {"device", "workers", "checkpoint_minutes", "preset"}  # may change between attempts
-    names = sorted((saved.keys() | current.keys()) - free)
-    different = [n for n in names if saved.get(n) != current.get(n)]
-    if different:
-        changes = ", ".join(
-            f"{n}: {saved.get(n)!r} there, {current.get(n)!r} here" for n in different
-        )
-        raise ValueError(
-            f"{path} was made with other parameters ({changes}); choose another folder"
-        )

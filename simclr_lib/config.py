@@ -34,7 +34,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     },
 }
 
-_SMALL = {"image_size": 32, "augmentations": "crop+flip+color", "depth": 18}
+# For 32 pixels appendix B.9 has no blur, and colour of strength 0.5.
+_SMALL = {"image_size": 32, "augmentations": "crop+flip+color", "color_strength": 0.5, "depth": 18}
 _SHORT = {"stem": "tiny", "learning_rate_scaling": "sqrt", "temperature": 0.2, "batch_size": 128}
 _EMBEDDED = _SMALL | _SHORT | {"dataset": "synthetic", "base_learning_rate": 0.6}
 PRESETS: dict[str, dict[str, Any]] = {
@@ -43,15 +44,16 @@ PRESETS: dict[str, dict[str, Any]] = {
     | {"warmup_epochs": 0.5, "probe_epochs": 2},
     "quick": _EMBEDDED
     | {"num_images": 8192, "base_channels": 8, "epochs": 5}
-    | {"warmup_epochs": 0.5, "probe_epochs": 20},
+    | {"warmup_epochs": 1.0, "probe_epochs": 20},
     "laptop": _SMALL
     | _SHORT
-    | {"dataset": "cifar10", "base_channels": 16, "epochs": 40, "color_strength": 0.5}
+    | {"dataset": "cifar10", "base_channels": 16, "epochs": 30}
     | {"base_learning_rate": 0.3, "warmup_epochs": 1.0, "probe_epochs": 30},
     # Appendix B.9, with the ResNet-18 of the official README (the paper's own is depth 50).
     "gpu": _SMALL
     | {"dataset": "cifar10", "stem": "cifar", "batch_size": 512, "epochs": 1000}
-    | {"temperature": 0.5, "color_strength": 0.5, "base_learning_rate": 1.0, "probe_epochs": 100},
+    | {"temperature": 0.5, "probe_epochs": 100}
+    | {"base_learning_rate": 1.0, "learning_rate_scaling": "linear"},
     # Section 2 and appendix A: what the defaults of `Config` are.
     "paper": {},
 }
@@ -110,7 +112,7 @@ class Config:
     and what is valid. An instance is immutable; `config.replace(width=2)` gives a checked copy.
     """
 
-    preset: str = _parameter("quick", "scale of the run", tuple(PRESETS))
+    preset: str = _parameter("paper", "scale of the run", tuple(PRESETS))
     recipe: str = _parameter("v1", "era of the official code", tuple(RECIPES))
     # Data
     dataset: str = _parameter("imagenet", "name, or path of a folder of class folders", Text())
@@ -190,19 +192,26 @@ class Config:
     def from_notebook(cls, namespace: Mapping[str, Any], *own: str) -> Config:
         """The configuration set by a notebook's parameters cell and by papermill.
 
-        Call it as `Config.from_notebook(globals())`. Parameters are the names set in cells that do
-        nothing but set names to literals: the parameters cell, and the one papermill injects.
+        Call it as `Config.from_notebook(globals())`. Parameters are the names set in the first cell
+        that only sets names to literals, and in the cell that papermill injects after it.
         `own` names parameters that belong to the notebook alone. `None` means: as the preset says.
         Raises `ValueError` on any other name, so that a misspelt `-p` cannot pass unnoticed.
         """
-        names = {name for cell in namespace["In"] for name in _literal_assignments(cell)}
-        parameters = {name: namespace[name] for name in sorted(names) if name in namespace}
+        own_cell = next((cell for cell in namespace["In"] if _literal_assignments(cell)), "")
+        injected = [cell for cell in namespace["In"] if cell.startswith("# Parameters")]
+        names = {name for cell in (own_cell, *injected) for name in _literal_assignments(cell)}
+        parameters = {name: namespace[name] for name in sorted(names)}
         reject_unknown(parameters, [*own, *(field.name for field in dataclasses.fields(cls))])
         chosen = {k: v for k, v in parameters.items() if v is not None and k not in own}
         return cls.create(**chosen)
 
     def replace(self, **overrides: Any) -> Config:
-        """A copy with some parameters changed; the same checks as `create`."""
+        """A copy with some parameters changed; the same checks as `create`.
+
+        Not for `preset` and `recipe`, which stand for many parameters: use `create`.
+        """
+        if "preset" in overrides or "recipe" in overrides:
+            raise ValueError("preset and recipe cannot be replaced; use Config.create(preset, ...)")
         reject_unknown(overrides, [field.name for field in dataclasses.fields(self)])
         return dataclasses.replace(self, **overrides)
 

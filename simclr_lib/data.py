@@ -11,6 +11,8 @@ import contextlib
 import hashlib
 import os
 import warnings
+import zipfile
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +25,7 @@ from torch import Tensor
 
 from . import synthetic
 from .config import Config
+from .records import project_root
 
 IN_MEMORY_SIZE = 96  # images of up to this many pixels a side are held in memory
 BAD_SHARE = 0.01  # more unreadable files than this share of a folder are an error
@@ -85,14 +88,19 @@ def load(config: Config) -> Data:
         data = _load_torchvision(config)
     else:
         imagenet = config.dataset == "imagenet"
-        root = Path(config.data_dir) / "imagenet" if imagenet else Path(config.dataset)
-        data = _load_folder(root.expanduser(), config)
+        root = data_dir(config) / "imagenet" if imagenet else Path(config.dataset).expanduser()
+        data = _load_folder(root, config)
     if config.batch_size > len(data.pretrain):
         raise ValueError(
             f"batch_size={config.batch_size} is not valid: {data.name} has {len(data.pretrain)} "
             "training images here; batch_size must not be larger (see num_images)"
         )
     return data
+
+
+def data_dir(config: Config) -> Path:
+    """Where downloads and caches live; relative to the project, not to the notebook."""
+    return project_root() / Path(config.data_dir).expanduser()
 
 
 def split(
@@ -105,7 +113,7 @@ def split(
 ) -> Data:
     """Cut a tenth (at most 5,000) off the training images for validation; apply `num_images`."""
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(_SPLIT_SEED))
-    held_out = min(len(train) // 10, 5000)
+    held_out = max(min(len(train) // 10, 5000), 1)
     kept = order[held_out:]
     if config.num_images > len(kept):
         raise ValueError(
@@ -114,6 +122,8 @@ def split(
         )
     kept = kept[: config.num_images or len(kept)]
     train, validation = train.subset(kept), train.subset(order[:held_out])
+    if unlabelled is not None:
+        unlabelled = unlabelled.subset(torch.arange(config.num_images or len(unlabelled)))
     return Data(name, tuple(classes), train, validation, test, unlabelled or train)
 
 
@@ -141,14 +151,17 @@ def _load_torchvision(config: Config) -> Data:
         place = config.mirror.rstrip("/") + "/"
         url = place + Path(getattr(kind, "url", "")).name
         kind = type(kind.__name__, (kind,), {"url": url, "mirrors": [place]})
-    root = Path(config.data_dir).expanduser()
+    root = data_dir(config)
     note = f"Looking for {config.dataset} in {config.data_dir}; downloading it if it is not there."
     if config.dataset.startswith("cifar") and not config.mirror:
         note += " The original server may take an hour; `mirror` names another address."
     print(note)
 
+    classes: list[str] = []
+
     def part(**which: object) -> ImageSet:
         found = kind(str(root), download=True, **which)
+        classes[:] = map(str, found.classes)
         images = torch.as_tensor(np.asarray(found.data))
         labels = found.targets if hasattr(found, "targets") else found.labels
         if images.ndim == 3:  # Fashion-MNIST: 28 x 28 grey, to 32 x 32 with three channels
@@ -162,7 +175,6 @@ def _load_torchvision(config: Config) -> Data:
         unlabelled = part(split="unlabeled")
     else:
         train, test, unlabelled = part(train=True), part(train=False), None
-    classes = [str(c) for c in getattr(kind, "classes", range(int(test.labels.max()) + 1))]
     return split(config.dataset, classes, train, test, config, unlabelled)
 
 
@@ -190,10 +202,8 @@ def _load_folder(root: Path, config: Config) -> Data:
         )
     inner = {child.name for child in os.scandir(root) if child.is_dir()}
     test_name = next((name for name in ("test", "val") if name in inner), None)
-    if "train" in inner and test_name:
-        places = [root / "train", root / test_name]
-    else:
-        places = [root]
+    split_up = "train" in inner and test_name is not None
+    places = [root / "train", root / test_name] if split_up else [root]
     classes = sorted(child.name for child in os.scandir(places[0]) if child.is_dir())
     if len(classes) < 2:
         raise FileNotFoundError(
@@ -227,10 +237,11 @@ def _read_folder(place: Path, classes: Sequence[str], config: Config) -> ImageSe
         raise FileNotFoundError(f"{place}: no JPEG or PNG files in its class folders")
     if config.image_size > IN_MEMORY_SIZE:
         return ImageFiles(paths, torch.tensor(labels))
-    cache = Path(config.data_dir).expanduser() / "cache" / f"{stamp.hexdigest()[:16]}.npz"
-    with contextlib.suppress(OSError, ValueError, KeyError):  # a damaged cache is made anew
-        with np.load(cache, allow_pickle=False) as saved:
-            return ImageSet(torch.from_numpy(saved["images"]), torch.from_numpy(saved["labels"]))
+    cache = data_dir(config) / "cache" / f"{stamp.hexdigest()[:16]}.npz"
+    damaged = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+    with contextlib.suppress(*damaged), cache.open("rb") as file:  # damaged, it is made anew
+        saved = np.load(file, allow_pickle=False)
+        return ImageSet(torch.from_numpy(saved["images"]), torch.from_numpy(saved["labels"]))
     return _decode_all(paths, labels, config.image_size, cache)
 
 
@@ -255,7 +266,7 @@ def _decode_all(paths: list[Path], labels: list[int], size: int, cache: Path) ->
         cache.parent.mkdir(parents=True, exist_ok=True)
         beside = cache.with_name(f"{cache.stem}.{os.getpid()}.part.npz")
         np.savez(beside, images=images, labels=found.labels.numpy())
-        os.replace(beside, cache)
+        beside.replace(cache)
     return found
 
 

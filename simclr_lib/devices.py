@@ -13,8 +13,6 @@ from pathlib import Path
 
 import torch
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
-
 
 def choose(device: str = "auto") -> torch.device:
     """The device called `device`; "auto" takes a GPU if there is one, else the CPU.
@@ -56,7 +54,9 @@ def number_format(device: torch.device, precision: str = "auto") -> torch.dtype:
 
 def autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractContextManager:
     """Runs matrix products and convolutions in `dtype`; weights stay float32."""
-    return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
+    if dtype == torch.float32:
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype)
 
 
 def describe(device: torch.device) -> str:

@@ -34,34 +34,38 @@ class Features(NamedTuple):
     test_labels: Tensor
 
 
-@torch.inference_mode()
-def encode(encoder: nn.Module, images: ImageSet | ImageFiles, config: Config) -> Tensor:
-    """h = f(x) of every image in order, float32 (N, features), on the CPU.
+@torch.no_grad()
+def encode(
+    encoder: nn.Module, images: ImageSet | ImageFiles, config: Config
+) -> tuple[Tensor, Tensor]:
+    """h = f(x) of every image in order, float32 (N, features), and labels (N,), on the CPU.
 
-    The encoder is used as it is at test time: moving statistics, no augmentation. Raises
-    `RuntimeError` if anything in it changed on the way: a probe is of a *frozen* encoder.
+    The encoder is used as it is at test time: moving statistics, no augmentation. Files that
+    cannot be read are left out. Raises `RuntimeError` if anything in the encoder changed on the
+    way: a probe is of a *frozen* encoder.
     """
     device = devices.choose(config.device)
     dtype = devices.number_format(device, config.precision)
     was_training = encoder.training
     encoder = encoder.to(device, memory_format=torch.channels_last).eval()
     before = [t.clone() for t in encoder.state_dict().values()]
-    found = []
-    for x in center_batches(images, config, device):
+    found, labels = [], []
+    for x, y in center_batches(images, config, device):
         with devices.autocast(device, dtype):
             h = encoder(x.contiguous(memory_format=torch.channels_last))
         found.append(h.float().cpu())
+        labels.append(y)
     after = encoder.state_dict().values()
     if not all(torch.equal(a, b) for a, b in zip(before, after, strict=True)):
         raise RuntimeError("the encoder changed while its features were taken; it must be frozen")
     encoder.train(was_training)
-    return torch.cat(found)
+    return torch.cat(found), torch.cat(labels)
 
 
 def features(encoder: nn.Module, data: Data, config: Config) -> Features:
     """`encode` for the train, validation and test parts of `data`."""
     parts = (data.train, data.validation, data.test)
-    return Features(*(x for part in parts for x in (encode(encoder, part, config), part.labels)))
+    return Features(*(x for part in parts for x in encode(encoder, part, config)))
 
 
 def accuracy(predicted: Tensor, labels: Tensor) -> float:
@@ -143,13 +147,15 @@ def linear_probe_sgd(encoder: nn.Module, data: Data, config: Config, augment: bo
     """Test accuracy, percent, of the paper's linear evaluation (appendix B.6).
 
     Nesterov momentum 0.9, learning rate 0.1 * batch / 256 with cosine decay, no warm-up and no
-    weight decay, `probe_epochs` passes, weights from zero. With `augment` every pass sees new
-    crops and flips through the frozen encoder, as in the paper; without, fixed features: far
-    cheaper, and standardised because nothing else sets their scale.
+    weight decay, `probe_epochs` passes over the train part, weights from zero. With `augment` every
+    pass sees new crops and flips through the frozen encoder, as in the paper; without, it sees the
+    plain images, which is far cheaper. Unlike the paper's, the features are standardised (mean
+    and deviation of the plain training images): the stated rate then suits any encoder.
     """
     device = devices.choose(config.device)
     crops = config.replace(augmentations="crop+flip", second_view="")
-    fixed = features(encoder, data, config)
+    was_training = encoder.training
+    fixed = features(encoder, data, config)  # also moves the encoder to the device
     mean, std = fixed.train.mean(dim=0).to(device), fixed.train.std(dim=0).to(device)
     std = std.clamp_min(1e-6)
     classifier = linear_classifier(fixed.train.shape[1], len(data.classes), generator=Generator())
@@ -168,7 +174,8 @@ def linear_probe_sgd(encoder: nn.Module, data: Data, config: Config, augment: bo
         optimizer.zero_grad(set_to_none=True)
         F.cross_entropy(classifier((h - mean) / std), labels).backward()
         optimizer.step()
-    with torch.inference_mode():
+    encoder.train(was_training)
+    with torch.no_grad():
         logits = classifier((fixed.test.to(device) - mean) / std)
     return accuracy(logits.argmax(dim=1).cpu(), fixed.test_labels)
 
@@ -176,7 +183,7 @@ def linear_probe_sgd(encoder: nn.Module, data: Data, config: Config, augment: bo
 def _augmented(encoder, data, config, device, total):  # noqa: ANN001, ANN202
     """h of newly cropped images, and labels, `total` batches."""
     dtype = devices.number_format(device, config.precision)
-    encoder.to(device, memory_format=torch.channels_last).eval()
+    encoder.eval()
     for x, labels in batches(data.train, config, device, 0, total, pairs=False):
         with torch.no_grad(), devices.autocast(device, dtype):
             h = encoder(x.contiguous(memory_format=torch.channels_last))
@@ -186,7 +193,7 @@ def _augmented(encoder, data, config, device, total):  # noqa: ANN001, ANN202
 def _fixed(found, config, device, total):  # noqa: ANN001, ANN202
     """h of the plain images, and labels, `total` batches."""
     train, labels = found.train.to(device), found.train_labels.to(device)
-    per_epoch = len(train) // config.batch_size
+    per_epoch = max(len(train) // config.batch_size, 1)
     for step in range(total):
         order = epoch_order(len(train), config.seed, step // per_epoch)
         start = step % per_epoch * config.batch_size

@@ -140,7 +140,7 @@ def accuracy_bars(
 ) -> Any:
     """A bar of mean test accuracy (%) for each named list of runs, with a dot for every run."""
     figure, axis = plt.subplots(figsize=(7, 0.5 * len(rows) + 1.2), layout="constrained")
-    for place, (name, values) in enumerate(rows.items()):
+    for place, values in enumerate(rows.values()):
         axis.barh(place, np.mean(values), color=OURS, alpha=0.75, height=0.6)
         axis.plot(values, [place] * len(values), "o", color="black", ms=4, mfc="white")
         label = f"{np.mean(values):.1f}" + (
@@ -149,11 +149,39 @@ def accuracy_bars(
         axis.text(max(values) + 1.5, place, label, va="center", fontsize=9)
     if chance is not None:
         axis.axvline(chance, color="0.3", lw=1, ls=":")
-        axis.text(chance + 0.5, -0.75, "chance", fontsize=8, color="0.3")
+        axis.text(chance + 0.7, len(rows) - 0.52, "chance", fontsize=8, color="0.3")
     axis.set_yticks(range(len(rows)), list(rows))
     axis.invert_yaxis()
     axis.set(title=title, xlabel="linear evaluation on test images, %", xlim=(0, 108))
     axis.grid(axis="y", visible=False)
+    return figure
+
+
+@_figure
+def overview(
+    plt: Any, images: Tensor, views: Sequence[Tensor], rows: Mapping[str, Sequence[float]]
+) -> Any:
+    """The suite in one picture: images and their views; a bar of accuracy (%) for each encoder."""
+    figure = plt.figure(figsize=(10, 3.1), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=(1.15, 1))
+    left.suptitle("Which of these are views of the same picture?", fontweight="bold", fontsize=11)
+    axes = left.subplots(3, len(images))
+    for name, line, batch in zip(
+        ("picture", "view 1", "view 2"), axes, [images, *views], strict=True
+    ):
+        for axis, image in zip(line, batch, strict=True):
+            _show(axis, image)
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    axis = right.subplots()
+    means = [np.mean(values) for values in rows.values()]
+    axis.bar(range(len(rows)), means, color=OURS, alpha=0.75, width=0.6)
+    for place, (mean, values) in enumerate(zip(means, rows.values(), strict=True)):
+        axis.plot([place] * len(values), values, "o", color="black", ms=4, mfc="white")
+        axis.text(place, max(values) + 2, f"{mean:.0f} %", ha="center", fontsize=10)
+    axis.set_xticks(range(len(rows)), [name.replace(", ", "\n") for name in rows])
+    axis.set(title="What was learned, read by a linear classifier", ylim=(0, 108))
+    axis.set_ylabel("test accuracy, %")
+    axis.grid(axis="x", visible=False)
     return figure
 
 

@@ -73,7 +73,10 @@ class LARS(Optimizer):
             for w in group["params"]:
                 if w.grad is None:
                     continue
-                v = self.state[w].setdefault("momentum", torch.zeros_like(w))
+                state = self.state[w]
+                if "momentum" not in state:
+                    state["momentum"] = torch.zeros_like(w)
+                v = state["momentum"]
                 g = w.grad + group["weight_decay"] * w if group["decay"] else w.grad
                 if group["classic"]:
                     update = lr * trust_ratio(w, g, group) * g

@@ -25,14 +25,14 @@ class Progress:
         self.shown = now
         spent = now - self.begun
         left = spent / max(done - self.first, 1) * (self.total - done)
-        bar = "█" * (20 * done // self.total)
-        line = f"{self.label} {bar:░<20} {done}/{self.total}"
-        line += f" · {spent:.0f} s" if last else f" · {left:.0f} s left"
-        line += f" · {note}" if note else ""
+        line = f"{self.label} {done}/{self.total}"
+        line += f", {spent:.0f} s" if last else f", {left:.0f} s left"
+        line += f", {note}" if note else ""
+        bar = f"{'█' * (20 * done // self.total):░<20} {line}"
         if self.cell is not None:
-            self.cell.update({"text/plain": line}, raw=True)
+            self.cell.update({"text/plain": bar}, raw=True)
         elif sys.stdout.isatty():
-            print(f"\r{line}\033[K", end="\n" if last else "", flush=True)
+            print(f"\r{bar}\033[K", end="\n" if last else "", flush=True)
         elif last:
             print(line, flush=True)
 

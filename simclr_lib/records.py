@@ -7,6 +7,7 @@ Records of the reference runs are committed under `reproductions/records/NAME/`;
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import json
 import os
@@ -23,6 +24,7 @@ from .config import Config
 if TYPE_CHECKING:
     import pandas as pd
 
+FREE = ("device", "workers", "checkpoint_minutes", "preset")  # may change between attempts
 PACKAGES = ("torch", "torchvision", "torch_xla", "numpy", "scikit-learn")
 
 
@@ -40,14 +42,17 @@ def output_dir(config: Config) -> Path:
 def run_id(config: Config, objective: str) -> str:
     """A short name that is the same exactly for the same objective and parameters."""
     same = {"objective": objective, **config.as_record()}
-    for free in ("device", "workers", "checkpoint_minutes", "preset"):
+    for free in FREE:
         same.pop(free)
+    if Path(config.dataset).is_dir():  # folders of the same name are different data
+        same["dataset"] = str(Path(config.dataset).resolve())
     text = json.dumps(same, sort_keys=True)
     return f"{objective}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
+@functools.cache
 def commit() -> str:
-    """The commit of the clone, marked if files differ from it; "unknown" outside a clone."""
+    """The commit of the clone when first asked for, marked if files differ; else "unknown"."""
     ask = [
         "git",
         "-C",
@@ -93,7 +98,7 @@ def write(record: dict[str, Any], directory: Path, name: str) -> Path:
     path = directory / f"{name}.json"
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     beside.write_text(json.dumps(record) + "\n", "utf-8")
-    os.replace(beside, path)
+    beside.replace(path)
     return path
 
 

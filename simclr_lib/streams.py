@@ -8,24 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from .config import Config
 from .data import ImageFiles, ImageSet, report_bad_files
-from .views import branches, center_view, distort, first_crop, to_float, two_views, view
+from .views import branches, center_view, distort, first_crop, two_views, view
 
 
 def epoch_order(num_images: int, seed: int, epoch: int) -> Tensor:
     """(num_images,) the random order of one epoch; depends on nothing but its arguments."""
-    return torch.randperm(num_images, generator=Generator().manual_seed(seed * 100_003 + epoch))
+    return torch.randperm(num_images, generator=Generator().manual_seed(draw_seed(seed, epoch)))
 
 
 def batch_indices(
     num_images: int, batch_size: int, seed: int, first: int, last: int
 ) -> Iterator[Tensor]:
-    """Indices (batch_size,) for updates `first` to `last` - 1; an epoch's ragged end is dropped."""
+    """Indices (batch_size,) for updates `first` to `last` - 1; an epoch's ragged end is dropped.
+
+    The official stream runs on from epoch to epoch without dropping; its number of updates, which
+    we keep, then makes slightly more than `epochs` of our passes.
+    """
     per_epoch = num_images // batch_size
     for step in range(first, last):
         epoch, position = divmod(step, per_epoch)
@@ -36,7 +41,12 @@ def batch_indices(
 
 def step_generator(seed: int, step: int) -> Generator:
     """The generator of all random draws of one update."""
-    return Generator().manual_seed((seed + 1) * 1_000_000_007 + step)
+    return Generator().manual_seed(draw_seed(seed, step))
+
+
+def draw_seed(*numbers: int) -> int:
+    """A seed of 32 bits from whole numbers, well mixed and the same everywhere."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
 def batches(
@@ -52,9 +62,13 @@ def batches(
     With `pairs` the views are float32 (2N, 3, S, S), rows i and i + N of one image; without, one
     view of each image, (N, 3, S, S), made by `config.augmentations`. Labels are int64 (N,).
     """
+    if config.batch_size > len(images):
+        raise ValueError(
+            f"batch_size={config.batch_size} is not valid: only {len(images)} images to train on"
+        )
     order = batch_indices(len(images), config.batch_size, config.seed, first, last)
     if isinstance(images, ImageFiles):
-        yield from _file_batches(images, config, device, list(order), first, pairs)
+        yield from _file_batches(images, config, device, order, first, pairs)
         return
     pixels, labels = images.images.to(device), images.labels.to(device)
     for step, indices in enumerate(order, start=first):
@@ -97,23 +111,22 @@ def _file_batches(
     files: ImageFiles,
     config: Config,
     device: torch.device,
-    order: list[Tensor],
+    order: Iterator[Tensor],
     first: int,
     pairs: bool,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """`batches` for images on disk: workers crop, the device distorts."""
     names = branches(config) if pairs else (config.augmentations,)
-    items = [
-        [(hash((config.seed, step, place)), int(index)) for place, index in enumerate(indices)]
+    items = (  # made as they are needed: a long run has more than fit in memory
+        [(draw_seed(config.seed, step, place), int(index)) for place, index in enumerate(indices)]
         for step, indices in enumerate(order, start=first)
-    ]
+    )
     loader = DataLoader(
         _Crops(files, config, names), batch_sampler=items, num_workers=config.workers
     )
     bad: set[int] = set()
     for step, (crops, labels, failed) in enumerate(loader, start=first):
-        bad |= set(failed[failed >= 0].tolist())
-        report_bad_files([files.paths[i] for i in bad], len(files))
+        _note_bad(bad, failed, files)
         generator = step_generator(config.seed, step)
         made = []
         for branch, transforms in enumerate(names):
@@ -122,21 +135,35 @@ def _file_batches(
         yield torch.cat(made), labels.to(device)
 
 
+def _note_bad(bad: set[int], failed: Tensor, files: ImageFiles) -> None:
+    """Add unreadable files to `bad`; warn of new ones, stop when they are too many."""
+    new = set(failed[failed >= 0].tolist()) - bad
+    bad |= new
+    if new:
+        report_bad_files([files.paths[i] for i in bad], len(files))
+
+
 def center_batches(
     images: ImageSet | ImageFiles, config: Config, device: torch.device, batch_size: int = 512
-) -> Iterator[Tensor]:
-    """All images once, in order, as evaluation sees them: float32 (<= batch_size, 3, S, S)."""
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """All images once, in order, as evaluation sees them, and their labels.
+
+    Images float32 (<= batch_size, 3, S, S) on `device`, labels int64 on the CPU. Unreadable files
+    are left out.
+    """
     if isinstance(images, ImageSet):
-        for batch in images.images.split(batch_size):
-            yield center_view(batch.to(device), config.image_size)
+        parts = zip(images.images.split(batch_size), images.labels.split(batch_size), strict=True)
+        for batch, labels in parts:
+            yield center_view(batch.to(device), config.image_size), labels
         return
-    items = [(0, index) for index in range(len(images))]
     loader = DataLoader(
         _Crops(images, config, ()),
         batch_size=batch_size,
-        sampler=items,
+        sampler=[(0, index) for index in range(len(images))],
         num_workers=config.workers,
     )
-    for crops, _, failed in loader:
-        report_bad_files([images.paths[i] for i in failed[failed >= 0].tolist()], len(images))
-        yield to_float(crops[:, 0]).to(device)
+    bad: set[int] = set()
+    for crops, labels, failed in loader:
+        _note_bad(bad, failed, images)
+        good = failed < 0
+        yield crops[good, 0].to(device), labels[good]

@@ -1,7 +1,7 @@
 """The training loop: SimCLR (Algorithm 1), and with labels the supervised baseline.
 
 One loop serves both; the objective decides what a step minimises. The step has static shapes and
-reads nothing back from the device; numbers are fetched every `LOG_EVERY`-th of a run.
+reads nothing back from the device; numbers are fetched `LOG_POINTS` times in a run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .optimizers import LARS, total_steps, warmup_cosine, warmup_steps
 from .progress import Progress
 from .streams import batches
 
-LOG_POINTS = 100  # how often in a run loss and accuracy are read from the device
+LOG_POINTS, LOG_AT_LEAST = 100, 500  # log points in a run; and one in so many updates
 HISTORY = ("step", "loss", "accuracy", "learning_rate", "images_per_second")
 
 
@@ -38,7 +38,7 @@ class Run(NamedTuple):
     seconds: float  # spent training, over all attempts
 
 
-class NotFinite(RuntimeError):
+class NotFiniteError(RuntimeError):
     """The loss became infinite or not a number; the message names the step and what to try."""
 
 
@@ -65,8 +65,9 @@ def random_encoder(config: Config) -> ResNet:
 def pretrain(config: Config, data: Data, label: str = "SimCLR") -> Run:
     """Train encoder and projection head on `data.pretrain` without labels (Algorithm 1).
 
-    Interrupted, it goes on from its last checkpoint when called again with the same parameters.
-    Raises `NotFinite` when training diverges.
+    Interrupted, it goes on from its last checkpoint when called again with the same parameters;
+    finished, it leaves the weights of encoder and head in `OUTPUT_DIR/weights/`. Raises
+    `NotFiniteError` when training diverges.
     """
 
     def objective(z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -78,7 +79,10 @@ def pretrain(config: Config, data: Data, label: str = "SimCLR") -> Run:
 
 
 def train_supervised(config: Config, data: Data, label: str = "supervised") -> Run:
-    """The same encoder, images, augmentations, updates and optimizer, but with the labels."""
+    """The same encoder, augmentations and optimizer on `data.train`, with the labels.
+
+    One view of each image; the classifier is trained as any other layer.
+    """
 
     def objective(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         logits = logits.float()
@@ -113,6 +117,7 @@ def _train(
     pairs: bool,
     label: str,
 ) -> Run:
+    records.commit()  # the code that runs is that of the beginning, whatever is committed meanwhile
     device = devices.choose(config.device)
     dtype = devices.number_format(device, config.precision)
     network = nn.Sequential(*parts).to(device, memory_format=torch.channels_last).train()
@@ -124,13 +129,13 @@ def _train(
     )
     total = total_steps(len(images), config.batch_size, config.epochs)
     warmup = warmup_steps(len(images), config.batch_size, config.warmup_epochs)
-    log_every = max(total // LOG_POINTS, 1)
+    log_every = min(max(total // LOG_POINTS, 1), LOG_AT_LEAST)
 
     history: dict[str, list[float]] = {name: [] for name in HISTORY}
     path = _checkpoint_path(config, pairs)
-    first, before = _resume(path, config, network, optimizer, history)
-    begun = saved = logged = time.monotonic()
     pending: list[Tensor] = []  # (2,) of each update since the last log point
+    first, before = _resume(path, network, optimizer, history, pending)
+    begun = saved = logged = time.perf_counter()
     progress = Progress(label, total, first)
 
     for step, (views, labels) in enumerate(
@@ -144,61 +149,56 @@ def _train(
         if (step + 1) % log_every == 0 or step + 1 == total:
             loss, accuracy = torch.stack(pending).mean(dim=0).tolist()
             _check_finite(loss, step, rate, config)
-            now = time.monotonic()
+            now = time.perf_counter()
             speed = len(pending) * config.batch_size / (now - logged)
             for name, value in zip(HISTORY, (step + 1, loss, accuracy, rate, speed), strict=True):
                 history[name].append(value)
             pending, logged = [], now
             progress.update(step + 1, f"loss {loss:.3f}, accuracy {accuracy:.1%}")
-            # Only at log points, so that a resumed run averages over the same updates.
-            if now - saved > 60 * config.checkpoint_minutes and step + 1 < total:
-                _save(path, config, network, optimizer, history, step + 1, before + now - begun)
-                saved = now
 
-    path.unlink(missing_ok=True)  # finished: the next call trains again
-    return Run(*parts, history, before + time.monotonic() - begun)
+        now = time.perf_counter()
+        if now - saved > 60 * config.checkpoint_minutes and step + 1 < total:
+            state = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
+            facts = {"history": history, "pending": pending, "step": step + 1}
+            checkpoints.save(path, state | facts | {"seconds": before + now - begun})
+            saved = now
+
+    # Finished: the weights stay, the checkpoint goes, so that the next call trains again.
+    encoder, head = (part.state_dict() for part in parts)
+    weights = {"encoder": encoder, "head": head, "config": config.as_record()}
+    checkpoints.save(path.parent.parent / "weights" / path.name, weights)
+    path.unlink(missing_ok=True)
+    return Run(*parts, history, before + time.perf_counter() - begun)
 
 
 def _checkpoint_path(config: Config, pairs: bool) -> Path:
+    """One file for each objective and set of parameters; another run never meets it."""
     objective = "pretrain" if pairs else "supervised"
     return records.output_dir(config) / "checkpoints" / f"{records.run_id(config, objective)}.pt"
 
 
-def _save(
-    path: Path,
-    config: Config,
-    network: nn.Module,
-    optimizer: LARS,
-    history: dict[str, list[float]],
-    step: int,
-    seconds: float,
-) -> None:
-    state = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
-    facts = {"config": config.as_record(), "history": history, "step": step, "seconds": seconds}
-    checkpoints.save(path, state | facts)
-
-
 def _resume(
     path: Path,
-    config: Config,
     network: nn.Module,
     optimizer: LARS,
     history: dict[str, list[float]],
+    pending: list[Tensor],
 ) -> tuple[int, float]:
     """Restore the checkpoint at `path`, if there is one; (updates made, seconds spent)."""
     if not path.exists():
         return 0, 0.0
     state = checkpoints.load(path)
-    checkpoints.check_same_run(state["config"], config.as_record(), path)
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
     history.update(state["history"])
+    device = next(network.parameters()).device
+    pending.extend(metrics.to(device) for metrics in state["pending"])
     return state["step"], state["seconds"]
 
 
 def _check_finite(loss: float, step: int, rate: float, config: Config) -> None:
     if not -float("inf") < loss < float("inf"):
-        raise NotFinite(
+        raise NotFiniteError(
             f"the loss is {loss} at step {step + 1} (learning rate {rate:.3g}); try a lower "
             f"base_learning_rate (now {config.base_learning_rate:g}), a longer warmup_epochs (now "
             f"{config.warmup_epochs:g}), or precision fp32"
@@ -227,13 +227,13 @@ def estimate(config: Config, data: Data, measured: int = 4) -> Cost:
     optimizer = LARS(network.named_parameters(), lr=0.0)
 
     def objective(z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return nt_xent(z, config.temperature), z.new_zeros(())
+        return nt_xent(z, config.temperature, config.l2_normalize), z.new_zeros(())
 
     warm = 2  # the first updates build caches and are not counted
     times = []
     for views, labels in batches(data.pretrain, config, device, 0, warm + measured):
         train_step(network, optimizer, views, labels, objective, dtype).tolist()
-        times.append(time.monotonic())
+        times.append(time.perf_counter())
     total = total_steps(len(data.pretrain), config.batch_size, config.epochs)
     seconds = (times[-1] - times[warm - 1]) / measured * total
     return Cost(total, seconds, devices.peak_memory(device))

@@ -36,18 +36,18 @@ def sample_crop_boxes(
 ) -> Tensor:
     """(num, 4) int64 boxes (top, left, height, width) of random crops, in pixels.
 
-    The aspect ratio is uniform in [3/4, 4/3] of the image's own; then the height is uniform among
-    the whole numbers for which the box fits and its area is within `area` (shares of the image);
-    then the place is uniform. That is TensorFlow's sampler, which the official code calls and
-    which favours small crops a little: the paper's "uniform in area" is not quite what was run.
-    A box that rounding pushed out of bounds, or that covers less than a tenth of the image (the
-    official `min_object_covered`; binding only if area[0] < 0.1), is drawn again, at most `attempts`
-    times (officially 100; after 10 fewer than one in 10^12 is left), then the whole image is taken.
+    Width over height is uniform in [3/4, 4/3], for views are square; then the height is uniform
+    among the whole numbers for which the box fits and its area is within `area` (shares of the
+    image); then the place is uniform. That is TensorFlow's sampler, which the official code calls
+    and which favours small crops a little: the paper's "uniform in area" is not quite what was
+    run. A box that rounding pushed out of bounds, or that covers less than a tenth of the image
+    (the official `min_object_covered`; binding only if area[0] < 0.1), is drawn again, at most
+    `attempts` times (officially 100), then the whole image is taken.
     """
     shape = (num, attempts)
     pixels = height * width
     low, high = area[0] * pixels, area[1] * pixels
-    ratio = (3 / 4 + (4 / 3 - 3 / 4) * torch.rand(shape, generator=generator)) * width / height
+    ratio = 3 / 4 + (4 / 3 - 3 / 4) * torch.rand(shape, generator=generator)
     smallest = (low / ratio).sqrt().round()
     largest = torch.minimum((high / ratio).sqrt().round(), ((width + 0.4999) / ratio).floor())
     largest = largest.clamp(max=height)
@@ -121,7 +121,11 @@ def _color(images: Tensor, config: Config, generator: Generator) -> Tensor:
 
 
 def _blur(images: Tensor, config: Config, generator: Generator) -> Tensor:
-    """Sigma uniform in [0.1, 2.0] for each image; the official code draws one for each batch."""
+    """Sigma uniform in [0.1, 2.0] for each image; the official code draws one for each batch.
+
+    Clipped first, as there: a bicubic crop that no jitter followed still overshoots.
+    """
+    images = images.clamp(0, 1)
     sigma = uniform(len(images), 0.1, 2.0, generator)
     blurred = ops.gaussian_blur(images, sigma, images.shape[2] // 10)
     return sometimes(images, blurred, 0.5, generator)
@@ -215,17 +219,17 @@ def two_views(images: Tensor, config: Config, generator: Generator) -> Tensor:
 
 
 def center_view(images: Tensor, size: int) -> Tensor:
-    """What evaluation sees, float32 (N, 3, size, size): central 87.5 %, bicubic.
+    """What evaluation sees, float32 (N, 3, size, size): the central square, resized bicubically.
 
-    Images of at most 32 pixels, or already of that size, are not cropped (official code).
+    Its side is 87.5 % of the image's shorter one, or all of it if `size` is at most 32, where the
+    official code does not crop.
     """
     images = to_float(images)
     height, width = images.shape[2:]
-    if (height, width) == (size, size):
+    if size <= 32 and (height, width) == (size, size):
         return images
-    share = 0.875 if size > 32 else 1.0
-    box = [round(share * height), round(share * width)]
-    box = torch.tensor([(height - box[0]) // 2, (width - box[1]) // 2, *box])
+    side = round((0.875 if size > 32 else 1.0) * min(height, width))
+    box = torch.tensor([(height - side + 1) // 2, (width - side + 1) // 2, side, side])
     return ops.crop_and_resize(images, box, (size, size)).clamp(0, 1)
 
 

@@ -182,7 +182,9 @@ def test_noise_has_the_stated_standard_deviation():
 
 def test_cutout_fills_its_box_only():
     y = ops.cutout(torch.ones(1, 3, 8, 8), torch.tensor([2, 3, 4, 5]))
-    assert y.sum() == 3 * (64 - 20) and y[0, 0, 2, 3] == 0 and y[0, 0, 1, 3] == 1
+    assert y.sum() == 3 * (64 - 20)
+    assert y[0, 0, 2, 3] == 0
+    assert y[0, 0, 1, 3] == 1
 
 
 @pytest.mark.parametrize(

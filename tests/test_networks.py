@@ -145,7 +145,7 @@ def test_recorded_supervised_head(load_golden):
     keys = sorted(k for k in golden.arrays if k.startswith("supervised/"))
     classifier = linear_classifier(48, 10, generator=seeded())
     arrays = {k: torch.from_numpy(golden.arrays[k]) for k in keys}
-    for key, value in arrays.items():
+    for value in arrays.values():
         if value.shape == (48, 10):
             classifier.weight.data = value.T.contiguous()
         elif value.shape == (10,):

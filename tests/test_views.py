@@ -36,15 +36,18 @@ def test_crop_boxes_are_inside_with_the_stated_area_and_shape(height, width):
     area = tall * wide / (height * width)
     slack = 1.5 * max(height, width) / (height * width)
     assert area.min() > 0.1 - slack
-    assert area.max() > 0.97
-    ratio = (wide / width) / (tall / height)
+    assert area.max() > 0.95 * min(height * 4 / 3, width) * min(width * 4 / 3, height) / (
+        height * width
+    )
+    ratio = wide / tall
     large = tall > 20  # where rounding to pixels does not matter
     assert ratio[large].min() > 0.75 - 0.04
     assert ratio[large].max() < 4 / 3 + 0.07
+    assert ratio[large].mean().item() == pytest.approx(25 / 24, abs=0.04)
 
 
 def test_crop_heights_are_uniform_between_their_bounds():
-    """The sampler's own property: for ratio near 1, heights from sqrt(0.1) to 1 are equally often."""
+    """At ratios near 1, all heights from sqrt(0.1) to 1 of the image are equally frequent."""
     boxes = sample_crop_boxes(200_000, 1000, 1000, seeded()).double()
     ratio = boxes[:, 3] / boxes[:, 2]
     heights = boxes[(ratio - 1).abs() < 0.05, 2] / 1000
@@ -113,9 +116,12 @@ def test_views_depend_on_the_generator_only(images):
     )
 
 
-def test_the_two_views_of_an_image_have_draws_of_their_own(images):
-    first, second = two_views(images, Config.create("quick"), seeded()).chunk(2)
-    assert (first != second).flatten(1).any(1).all()
+@pytest.mark.parametrize("name", ["crop", "flip", "jitter", "blur", "grayscale"])
+def test_the_two_views_of_an_image_have_draws_of_their_own(images, name):
+    config = Config.create("quick", augmentations=name)
+    first, second = two_views(images.repeat(10, 1, 1, 1), config, seeded()).chunk(2)
+    differ = (first != second).flatten(1).any(1).float().mean()
+    assert differ > (0.9 if name in ("crop", "jitter") else 0.2)
 
 
 def test_one_branch_can_stay_untouched(images):
@@ -139,3 +145,23 @@ def test_center_view_crops_large_images_only(images):
     ramp = torch.linspace(0, 1, 64).expand(1, 3, 64, 64)
     made = center_view(ramp, 56)
     assert made[0, 0, 0, 0].item() == pytest.approx(4 / 63, abs=1e-6)
+    wide = torch.linspace(0, 1, 128).expand(1, 3, 64, 128)
+    made = center_view(wide, 56)  # the middle 56 of 128 columns, at their own scale
+    assert made.shape == (1, 3, 56, 56)
+    assert made[0, 0, 0, 0].item() == pytest.approx(36 / 127, abs=1e-6)
+
+
+def test_blur_sees_clipped_pixels():
+    """After a crop that overshoots and no jitter, as in the official pipeline."""
+    images = (torch.rand(32, 3, 40, 40, generator=seeded()) > 0.5).float()
+    config = Config.create("quick")
+    clipped = view(images, "crop", config, seeded(3))
+    assert torch.equal(
+        view(images, "crop+blur", config, seeded(3))[0].amax() <= 1, torch.tensor(True)
+    )
+    generator = seeded(3)
+    view(images, "crop", config, generator)
+    torch.testing.assert_close(
+        SAMPLERS["blur"](clipped, config, generator).clamp(0, 1),
+        view(images, "crop+blur", config, seeded(3)),
+    )
