@@ -185,3 +185,8 @@ def test_results_in_the_readme_are_those_of_the_records():
     shown = re.search(r"<!-- results.*?-->\n(.*?)\n<!-- end of results -->", text, re.S)
     assert shown, "README.md has lost its results"
     assert shown[1].strip() == results_table(), f"the records say:\n{results_table()}"
+
+
+def test_the_example_in_the_readme_runs():
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    exec(code, {})
