@@ -16,7 +16,7 @@ import torch
 from simclr_lib import checkpoints, evaluation, trainer
 from simclr_lib.config import Config
 from simclr_lib.data import Data, ImageSet
-from simclr_lib.streams import batch_indices
+from simclr_lib.streams import batch_indices, step_generator
 
 
 @pytest.fixture
@@ -52,6 +52,12 @@ def test_every_image_is_seen_once_an_epoch():
     assert not torch.equal(seen[0], seen[1])
     later = torch.cat(list(batch_indices(10, 3, 0, 2, 6)))
     assert torch.equal(later, seen.flatten()[6:])  # a run that starts at update 2
+
+
+def test_every_update_and_every_seed_has_draws_of_its_own():
+    draws = [torch.rand(8, generator=step_generator(*which)) for which in ((0, 0), (0, 1), (1, 0))]
+    assert torch.equal(draws[0], torch.rand(8, generator=step_generator(0, 0)))
+    assert len(torch.stack(draws).unique()) == 24
 
 
 def test_pretraining_finds_the_other_view(smoke, data):
