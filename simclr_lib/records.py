@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Sequence
 from importlib import metadata
@@ -111,7 +112,8 @@ def add(
     """
     more = {"history": run.history, "seconds": round(run.seconds, 1)} if run else {}
     record = make(config, metrics, method=method, **more)
-    write(record, output_dir(config) / name, run_id(config, method.lower()))
+    label = "-".join(re.findall(r"[a-z0-9]+", method.lower()))
+    write(record, output_dir(config) / name, run_id(config, label))
     return record
 
 
