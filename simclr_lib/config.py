@@ -197,10 +197,11 @@ class Config:
         `own` names parameters that belong to the notebook alone. `None` means: as the preset says.
         Raises `ValueError` on any other name, so that a misspelt `-p` cannot pass unnoticed.
         """
-        own_cell = next((cell for cell in namespace["In"] if _literal_assignments(cell)), "")
-        injected = [cell for cell in namespace["In"] if cell.startswith("# Parameters")]
-        names = {name for cell in (own_cell, *injected) for name in _literal_assignments(cell)}
-        parameters = {name: namespace[name] for name in sorted(names)}
+        cells = {cell: set(_literal_assignments(cell)) for cell in namespace["In"]}
+        first = next((names for names in cells.values() if names), set())
+        # The first such cell, edited and run again or not, and papermill's own.
+        meant = (n for c, n in cells.items() if n & first or c.startswith("# Parameters"))
+        parameters = {name: namespace[name] for name in sorted(set().union(*meant))}
         reject_unknown(parameters, [*own, *(field.name for field in dataclasses.fields(cls))])
         chosen = {k: v for k, v in parameters.items() if v is not None and k not in own}
         return cls.create(**chosen)
@@ -286,10 +287,10 @@ def _literal_assignments(cell: str) -> list[str]:
     names = []
     try:
         for statement in ast.parse(cell).body:
-            (target,) = statement.targets  # type: ignore[attr-defined]
+            (target,) = getattr(statement, "targets", None) or [statement.target]  # type: ignore
             ast.literal_eval(statement.value)  # type: ignore[attr-defined]
             names.append(target.id)
-    except (AttributeError, SyntaxError, ValueError):
+    except (AttributeError, SyntaxError, TypeError, ValueError):
         return []
     return names
 

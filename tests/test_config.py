@@ -90,6 +90,8 @@ def test_notebook_parameters_are_taken_and_checked():
     later = "import math\nfound = 3\nfor i in range(2): pass", "guess = 3"
     config = Config.from_notebook(notebook(PARAMETERS, "# Parameters\nwidth = 2", *later), "seeds")
     assert (config.width, config.epochs) == (2.0, PRESETS["smoke"]["epochs"])
+    again = notebook(PARAMETERS, *later, PARAMETERS + "\ntemperature: float = 0.7")
+    assert Config.from_notebook(again, "seeds").temperature == 0.7  # edited and run again
     with pytest.raises(ValueError, match=r"unknown parameter 'widht'; did you mean 'width'\?"):
         Config.from_notebook(notebook(PARAMETERS, "# Parameters\nwidht = 4"), "seeds")
     with pytest.raises(ValueError, match="unknown parameter 'seeds'"):
