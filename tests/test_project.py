@@ -150,7 +150,7 @@ def test_commands_and_files_named_in_the_readme_exist():
 def results_table():
     """The README's results, from the committed records."""
     lines = [
-        "| data | encoder | random | SimCLR | SimCLR, crop alone | supervised | seeds |",
+        "| data | encoder | random | SimCLR | SimCLR, crop alone | supervised | runs |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     groups = (
