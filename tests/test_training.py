@@ -125,6 +125,7 @@ def test_an_encoder_can_be_trained_after_its_features_were_taken(smoke, data):
     encoder = trainer.random_encoder(smoke)
     evaluation.encode(encoder, data.test, smoke)
     encoder.train()(torch.rand(4, 3, 32, 32)).sum().backward()
+    assert all(p.grad is not None for p in encoder.parameters())
 
 
 PROGRAM = """
