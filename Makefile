@@ -12,7 +12,7 @@ RUN := PATH="$(abspath $(BIN)):$$PATH" PYTHONNOUSERSITE=1
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-tutorial: $(BIN)/.ready ## train SimCLR in the first notebook (about 5 minutes after set-up)
+tutorial: $(BIN)/.ready ## train SimCLR in the first notebook (about 4 minutes after set-up)
 	@mkdir -p runs
 	$(RUN) $(BIN)/papermill --cwd notebooks notebooks/00_start_here.ipynb runs/00_start_here.ipynb
 	@echo
@@ -20,7 +20,7 @@ tutorial: $(BIN)/.ready ## train SimCLR in the first notebook (about 5 minutes a
 	@echo "Its figures:           runs/figures/"
 	@echo "Its records:           runs/start_here/"
 
-test: $(BIN)/.ready ## run all tests: lint, library, notebooks (about 20 minutes)
+test: $(BIN)/.ready ## run all tests: lint, library, notebooks (about 5 minutes after set-up)
 	$(MAKE) --no-print-directory lint
 	$(RUN) $(BIN)/python -m pytest
 	$(RUN) $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=1200 \

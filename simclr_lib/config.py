@@ -249,14 +249,6 @@ class Config:
         return values
 
 
-def describe() -> dict[str, str]:
-    """Meaning and valid values of every parameter, by name."""
-    return {
-        field.name: f"{field.metadata['meaning']} ({_words(field.metadata['valid'])})"
-        for field in dataclasses.fields(Config)
-    }
-
-
 def reject_unknown(given: Iterable[str], valid: Iterable[str]) -> None:
     """Raise `ValueError` for the first name of `given` that is not in `valid`, with the nearest."""
     valid = list(valid)
