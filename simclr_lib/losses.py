@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import itertools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 
 def l2_normalize(z: Tensor) -> Tensor:
@@ -20,8 +23,7 @@ def l2_normalize(z: Tensor) -> Tensor:
 
 def similarity_logits(z: Tensor, temperature: float, l2_normalize_rows: bool = True) -> Tensor:
     """(2N, 2N) similarities of all views over `temperature`, self-similarity at -1e9, float32+."""
-    z = z if z.dtype == torch.float64 else z.float()
-    z = l2_normalize(z) if l2_normalize_rows else z
+    z = _rows(z, l2_normalize_rows)
     logits = z @ z.T / temperature  # (2N, 2N)
     self_pairs = torch.eye(len(z), dtype=torch.bool, device=z.device)
     return logits.masked_fill(self_pairs, -1e9)  # a view is not its own negative
@@ -32,19 +34,92 @@ def positives(views: int, device: torch.device | str = "cpu") -> Tensor:
     return torch.arange(views, device=device).roll(views // 2)
 
 
-def nt_xent(z: Tensor, temperature: float = 0.1, l2_normalize_rows: bool = True) -> Tensor:
+def nt_xent(
+    z: Tensor, temperature: float = 0.1, l2_normalize_rows: bool = True, tile: int = 1024
+) -> Tensor:
     """The normalised temperature-scaled cross-entropy loss, a scalar in nats.
 
     z is float (2N, dim), *not* normalised; rows i and i + N are the two views of image i.
     Returns the paper's mean over all 2N anchors. The official code instead *adds* the means over
     the two halves, so its loss and gradients are exactly twice these. Chance, when all views are
     equally similar, is log(2N - 1). `l2_normalize_rows=False` takes plain dot products (Table 5).
-    Computed in float32, or in float64 for float64 input. Raises `ValueError` for an odd number of
-    rows or a temperature that is not above 0.
+    Computed in float32, or in float64 for float64 input. At no time are more than a few
+    `tile` x `tile` similarities held, so memory grows with N. On XLA the compiler tiles by itself
+    and is given `nt_xent_matrix`. Raises `ValueError` for an odd number of rows, or a temperature
+    or tile that is not above 0.
     """
+    _check(z, temperature)
+    if tile < 1:
+        raise ValueError(f"tile={tile!r} is not valid; it must be 1 or more")
+    if z.device.type == "xla":
+        return nt_xent_matrix(z, temperature, l2_normalize_rows)
+    return _TiledNTXent.apply(_rows(z, l2_normalize_rows), temperature, tile)
+
+
+def nt_xent_matrix(z: Tensor, temperature: float = 0.1, l2_normalize_rows: bool = True) -> Tensor:
+    """`nt_xent` in one expression, by the whole (2N, 2N) matrix: to read, and to compare with."""
     _check(z, temperature)
     logits = similarity_logits(z, temperature, l2_normalize_rows)
     return F.cross_entropy(logits, positives(len(z), z.device))
+
+
+class _TiledNTXent(torch.autograd.Function):
+    """NT-Xent from one tile of the similarities s at a time; they are computed anew for backward.
+
+    As s is symmetric, tiles on and above the diagonal suffice: a tile below is one above, turned.
+    With M_i the log of the sum of exp(s_ik) over the negatives k, and p the other view of i,
+
+        loss = mean_i softplus(M_i - s_ip),   L_i = log(exp(M_i) + exp(s_ip)),
+        d loss / d z_i = sum_k (exp(s_ik - L_i) + exp(s_ik - L_k)) z_k - (S_i + S_p) z_p,
+                         over 2N tau, with S = sigmoid(M - s_p), the share of the negatives.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, temperature: float, tile: int) -> Tensor:
+        negatives = z.new_full((len(z),), -torch.inf)  # (2N,) M
+        for rows, columns, s in _negative_tiles(z, temperature, tile):
+            negatives[rows] = torch.logaddexp(negatives[rows], s.logsumexp(dim=1))
+            if rows != columns:
+                negatives[columns] = torch.logaddexp(negatives[columns], s.logsumexp(dim=0))
+        positive = (z * z.roll(len(z) // 2, 0)).sum(dim=1) / temperature  # (2N,) s_ip
+        ctx.save_for_backward(z, negatives, positive)
+        ctx.temperature, ctx.tile = temperature, tile
+        return F.softplus(negatives - positive).mean()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor, None, None]:
+        z, negatives, positive = ctx.saved_tensors
+        total = torch.logaddexp(negatives, positive)  # (2N,) L
+        share = torch.sigmoid(negatives - positive)  # (2N,) S
+        n = len(z) // 2
+        gradient = -(share + share.roll(n))[:, None] * z.roll(n, 0)  # (2N, dim)
+        for rows, columns, s in _negative_tiles(z, ctx.temperature, ctx.tile):
+            weights = (s - total[rows, None]).exp_()
+            weights += s.sub_(total[columns]).exp_()
+            gradient[rows].addmm_(weights, z[columns])
+            if rows != columns:
+                gradient[columns].addmm_(weights.T, z[rows])
+        return gradient * (grad_loss / (2 * n * ctx.temperature)), None, None
+
+
+def _negative_tiles(
+    z: Tensor, temperature: float, tile: int
+) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Rows, columns and similarities (<= tile, <= tile) of the upper triangle; negatives only."""
+    starts = range(0, len(z), tile)
+    for top, left in itertools.combinations_with_replacement(starts, 2):
+        rows, columns = slice(top, top + tile), slice(left, left + tile)
+        s = (z[rows] @ z[columns].T).div_(temperature)
+        for other in (-len(z) // 2, 0, len(z) // 2):  # a view itself, and its other view
+            s.diagonal(other + top - left).fill_(-torch.inf)
+        yield rows, columns, s
+
+
+def _rows(z: Tensor, l2_normalize_rows: bool) -> Tensor:
+    """z in float32 or float64, with rows of length 1 if wanted."""
+    z = z if z.dtype == torch.float64 else z.float()
+    return l2_normalize(z) if l2_normalize_rows else z
 
 
 class ContrastiveMetrics(NamedTuple):
@@ -63,14 +138,16 @@ def contrastive_metrics(
     z as in `nt_xent`. Only first views against second views count: N candidates, chance 1 / N.
     """
     _check(z, temperature)
-    z = z if z.dtype == torch.float64 else z.float()
-    z = l2_normalize(z) if l2_normalize_rows else z
-    first, second = z.chunk(2)  # (N, dim) each
-    logits = first @ second.T / temperature  # (N, N)
+    first, second = _rows(z, l2_normalize_rows).chunk(2)  # (N, dim) each
     own = torch.arange(len(first), device=z.device)
-    accuracy = (logits.argmax(dim=1) == own).float().mean()
-    p = logits.softmax(dim=1)
-    return ContrastiveMetrics(accuracy, -(p * torch.log(p + 1e-8)).sum(dim=1).mean())
+    blocks = []
+    for rows in own.split(max(2**20 // len(own), 1)):  # some 2**20 similarities at a time
+        logits = first[rows] @ second.T / temperature  # (rows, N)
+        p = logits.softmax(dim=1)
+        hits = (logits.argmax(dim=1) == rows).float().sum()
+        blocks.append(torch.stack([hits, -(p * torch.log(p + 1e-8)).sum()]))
+    accuracy, entropy = torch.stack(blocks).sum(dim=0) / len(own)
+    return ContrastiveMetrics(accuracy, entropy)
 
 
 def _check(z: Tensor, temperature: float) -> None:

@@ -6,8 +6,14 @@ import math
 
 import pytest
 import torch
+from torch.profiler import ProfilerActivity
 
-from simclr_lib.losses import contrastive_metrics, nt_xent, similarity_logits
+from simclr_lib.losses import (
+    contrastive_metrics,
+    nt_xent,
+    nt_xent_matrix,
+    similarity_logits,
+)
 
 
 def relative(actual, expected):
@@ -15,7 +21,8 @@ def relative(actual, expected):
     return ((actual - expected).abs().max() / scale).item()
 
 
-def test_every_recorded_case(load_golden):
+@pytest.mark.parametrize("tile", [1024, 3])
+def test_every_recorded_case(load_golden, tile):
     golden = load_golden("ntxent")
     assert len(golden.cases) == 15
     for name, case in golden.cases.items():
@@ -24,7 +31,7 @@ def test_every_recorded_case(load_golden):
         together = case["kind"] == "single"
         expected = get("loss" if together else "loss_mean")
         z = torch.cat([z1.reshape(-1, case["dim"]), z2.reshape(-1, case["dim"])]).requires_grad_()
-        loss = 2 * nt_xent(z, case["temperature"], case["hidden_norm"])  # officially a sum of two
+        loss = 2 * nt_xent(z, case["temperature"], case["hidden_norm"], tile)  # officially a sum
         loss.backward()
         if expected.abs() > 0:
             assert relative(loss, expected) < 1e-5, name
@@ -59,9 +66,41 @@ def test_equals_equation_1_as_a_loop(temperature):
     assert nt_xent(z, temperature).item() == pytest.approx(total / 10, rel=1e-12)
 
 
-def test_gradient_equals_finite_differences():
+@pytest.mark.parametrize("tile", [64, 4, 1])  # one tile; tiles that end ragged; single numbers
+def test_gradient_equals_finite_differences(tile):
     z = torch.randn(6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    assert torch.autograd.gradcheck(lambda z: nt_xent(z, 0.3), z.requires_grad_())
+    assert torch.autograd.gradcheck(lambda z: nt_xent(z, 0.3, True, tile), z.requires_grad_())
+
+
+@pytest.mark.parametrize(
+    ("dtype", "normalize", "tolerance"),
+    [(torch.float32, True, 1e-5), (torch.float64, False, 1e-10)],
+)
+@pytest.mark.parametrize("tile", [7, 50, 100, 1024])  # 2N = 100
+def test_tiles_equal_the_whole_matrix(tile, dtype, normalize, tolerance):
+    z = torch.randn(100, 16, dtype=dtype, generator=torch.Generator().manual_seed(4))
+    scale = 1 if normalize else 8  # logits reach +- 40,000: nothing may overflow
+    results = []
+    for loss in (nt_xent_matrix, lambda *a: nt_xent(*a, tile)):
+        leaf = (z * scale).requires_grad_()
+        value = loss(leaf, 0.1, normalize)
+        (3 * value).backward()
+        results.append((value.detach(), leaf.grad))
+    assert relative(results[1][0], results[0][0]) < tolerance
+    assert relative(results[1][1], results[0][1]) < tolerance
+
+
+def test_memory_grows_with_n_not_its_square():
+    views = 4096
+    z = torch.randn(views, 32, generator=torch.Generator().manual_seed(5), requires_grad=True)
+
+    def largest(loss):  # bytes of the largest tensor that forward and backward make
+        with torch.profiler.profile(profile_memory=True, activities=[ProfilerActivity.CPU]) as p:
+            loss(z).backward()
+        return max(event.cpu_memory_usage for event in p.events())
+
+    assert largest(nt_xent_matrix) >= views * views * 4
+    assert largest(lambda z: nt_xent(z, tile=256)) < views * 256 * 4
 
 
 def test_collapse_costs_log_2n_minus_1():
@@ -94,3 +133,8 @@ def test_half_precision_input_is_computed_in_float32():
 def test_errors_name_the_value(z, temperature, words):
     with pytest.raises(ValueError, match=words):
         nt_xent(z, temperature)
+
+
+def test_a_tile_must_hold_something():
+    with pytest.raises(ValueError, match="tile=0 is not valid"):
+        nt_xent(torch.ones(4, 2), tile=0)
