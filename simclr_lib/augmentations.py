@@ -23,6 +23,14 @@ def per_image(value: Draw, images: Tensor) -> Tensor:
     return torch.as_tensor(value, dtype=images.dtype, device=images.device).reshape(-1, 1, 1, 1)
 
 
+def choose(which: Tensor, yes: Tensor, no: Tensor) -> Tensor:
+    """`yes` for the images where the booleans `which` (N,) or (N, 1) are true, else `no`.
+
+    A mixture with weight 0 or 1 is exact, and faster than `torch.where`.
+    """
+    return torch.lerp(no, yes, which.to(no).view(-1, 1, 1, 1))
+
+
 # --- Colour: appendix A -------------------------------------------------------------------------
 
 
@@ -48,35 +56,34 @@ def adjust_saturation(images: Tensor, factor: Draw) -> Tensor:
     With hue and value constant every channel moves on a line towards the largest one, so no
     conversion is needed: x -> V + (x - V) S'/S.
     """
-    value, share = _saturation_share(images, factor)
+    value, bound = _value_and_bound(images)
+    share = torch.minimum(bound, per_image(factor, images)).clamp_min(0)
     return value + (images - value) * share
 
 
-def _saturation_share(images: Tensor, factor: Draw) -> tuple[Tensor, Tensor]:
-    """V, and S'/S with S = (V - min) / V and S' = clip(S * factor); (N, 1, H, W) both."""
+def _value_and_bound(images: Tensor) -> tuple[Tensor, Tensor]:
+    """V of HSV, and the largest S'/S that keeps S' <= 1: V / (V - min); (N, 1, H, W) both."""
     value = images.amax(dim=1, keepdim=True)
     chroma = value - images.amin(dim=1, keepdim=True)
-    # S'/S = min(factor, 1/S) = min(factor, V / chroma); without chroma there is nothing to scale.
-    share = torch.minimum(per_image(factor, images), value / chroma.clamp_min(1e-12))
-    return value, share.clamp_min(0)
+    return value, value / chroma.clamp_min(1e-12)  # without chroma there is nothing to scale
 
 
 def adjust_hue(images: Tensor, delta: Draw) -> Tensor:
     """Hue plus `delta` turns (1 is all the way round); saturation and value stay. (N, 3, H, W)."""
-    red, green, blue = images.unbind(dim=1)  # (N, H, W) each
-    value, low = images.amax(dim=1), images.amin(dim=1)
-    chroma = value - low
-    safe = torch.where(chroma > 0, chroma, 1.0)
-    hue = torch.where(  # in sixths of a turn, measured from the channel that is largest
-        red == value,
-        (green - blue) / safe,
-        torch.where(green == value, 2 + (blue - red) / safe, 4 + (red - green) / safe),
-    )
-    hue = hue + 6 * per_image(delta, images)[:, 0]
-    # Each channel is V less a trapezoid of the hue; the trapezoids are a third of a turn apart.
-    sector = (hue[:, None] + hue.new_tensor((5, 3, 1)).view(1, 3, 1, 1)) % 6  # (N, 3, H, W)
-    trapezoid = torch.minimum(sector, 4 - sector).clamp(0, 1)
-    return value[:, None] - chroma[:, None] * trapezoid
+    value = images.amax(dim=1, keepdim=True)  # (N, 1, H, W)
+    chroma = value - images.amin(dim=1, keepdim=True)
+    # How far every channel lies below the largest, in 0..1, and whether it does, as 0 or 1.
+    below = (value - images) / chroma.clamp_min(1e-12)  # (N, 3, H, W)
+    red, green, blue = below.split(1, dim=1)
+    not_red, not_green = red.ceil(), green.ceil()
+    # Sixths of a turn from red, green or blue, whichever is the largest, one after the other.
+    hue = torch.lerp(2 + red - blue, 4 + green - red, not_green)
+    hue = torch.lerp(blue - green, hue, not_red) / 6 + per_image(delta, images)  # turns
+    # Each channel is V less a trapezoid of the hue; the trapezoids are a third of a turn apart,
+    # and each is a matter of the distance from its middle, on a circle of one turn.
+    turns = hue + (hue.new_tensor((3, 1, -1)) / 6).view(1, 3, 1, 1)  # (N, 3, H, W)
+    trapezoid = turns.sub_(turns.round()).abs_().mul_(-6).add_(2).clamp_(0, 1)
+    return torch.addcmul(value, chroma, trapezoid, value=-1)
 
 
 def to_grayscale(images: Tensor, channels: int = 3) -> Tensor:
@@ -105,19 +112,20 @@ def color_jitter(
         raise ValueError(
             f"brightness_kind={brightness_kind!r} is not valid: additive or multiplicative"
         )
-    draws = (brightness, contrast, saturation)
     order = order.to(images.device).expand(len(images), 4)
     place = order.argsort(dim=1)  # (N, 4) when brightness, contrast, saturation, hue take place
     others = place[:, :3].argsort(dim=1)  # (N, 3) the first three of these, in their order
+    hue_place = place[:, 3:]  # (N, 1)
+    draws = (brightness, contrast, saturation, brightness_kind)
     # Hue costs most. It is done once for all, between those of the others that come before it in
     # an image's order and those that come after; what is not an image's turn leaves it alone.
-    for before in (True, False):
-        for which in others.split(1, dim=1):  # (N, 1)
-            turn = (place.gather(1, which) < place[:, 3:]) == before
-            blended = _blend(images, which, *draws, brightness_kind).clamp(0, 1)
-            images = torch.where(turn.view(-1, 1, 1, 1), blended, images)
-        if before:
-            images = adjust_hue(images, hue).clamp(0, 1)
+    original = images
+    for number, which in enumerate(others.split(1, dim=1)):  # (N, 1)
+        images = _blend(images, torch.where(number < hue_place, which, 3), *draws).clamp_(0, 1)
+    images = choose(hue_place > 0, images, original)
+    images = adjust_hue(images, hue).clamp_(0, 1)
+    for number, which in enumerate(others.split(1, dim=1)):
+        images = _blend(images, torch.where(number < hue_place, 3, which), *draws).clamp_(0, 1)
     return images
 
 
@@ -129,21 +137,29 @@ def _blend(
     saturation: Draw,
     brightness_kind: str,
 ) -> Tensor:
-    """Brightness (0), contrast (1) or saturation (2) for every image, by `which` (N, 1).
+    """By `which` (N, 1): brightness (0), contrast (1), saturation (2) or nothing (3).
 
-    All three are x -> target + (x - target) * share, with target 0, the mean, or the V of HSV;
-    so one pass over the pixels does whichever an image needs.
+    All are x -> x * share + shift: share is the factor and shift what keeps black, the mean, or
+    the V of HSV where it was. So one pass over the pixels does whichever an image needs. A choice
+    between images is a product with 0 or 1, which is several times faster than `torch.where`.
     """
-    is_brightness, is_contrast = (which == kind for kind in (0, 1))
-    is_brightness, is_contrast = is_brightness.view(-1, 1, 1, 1), is_contrast.view(-1, 1, 1, 1)
-    value, share = _saturation_share(images, saturation)  # (N, 1, H, W) both
+    which = which.view(-1, 1, 1, 1)
+    is_brightness, is_contrast, is_saturation = ((which == kind).float() for kind in range(3))
+    brightness, contrast, saturation = (
+        per_image(draw, images) for draw in (brightness, contrast, saturation)
+    )
+    scale, delta = (1, brightness) if brightness_kind == "additive" else (brightness, 0)
+    factor = torch.where(which == 1, contrast, torch.where(which == 2, saturation, 1.0))
+    factor = torch.where(which == 0, scale, factor)  # (N, 1, 1, 1)
+
+    # Saturation's share is bounded, see `adjust_saturation`; that of the others is not.
+    value, bound = _value_and_bound(images)  # (N, 1, H, W) both
+    bound += 1e12 * (1 - is_saturation)
+    share = torch.minimum(bound, factor)  # (N, 1, H, W)
+    shift = (value * is_saturation).mul_(1 - share)
     mean = images.mean(dim=(2, 3), keepdim=True)  # (N, 3, 1, 1)
-    brightness = per_image(brightness, images)
-    scale, shift = (1.0, brightness) if brightness_kind == "additive" else (brightness, 0.0)
-    share = torch.where(is_contrast, per_image(contrast, images), share)
-    share = torch.where(is_brightness, scale, share)
-    target = torch.where(is_contrast, mean, value) * (1 - share)
-    return torch.addcmul(torch.where(is_brightness, shift, target), images, share)
+    blended = torch.addcmul(shift, images, share)
+    return blended.add_(is_contrast * (1 - factor) * mean + is_brightness * delta)
 
 
 # --- Geometry -----------------------------------------------------------------------------------
@@ -161,7 +177,13 @@ def crop_and_resize(images: Tensor, boxes: Tensor, size: tuple[int, int]) -> Ten
     top, left, height, width = boxes.to(images.dtype).unbind(dim=1)
     rows = _cubic_weights(top, height, images.shape[2], size[0])  # (N, size[0], H)
     columns = _cubic_weights(left, width, images.shape[3], size[1])  # (N, size[1], W)
-    return rows[:, None] @ images @ columns[:, None].mT
+    return _resample(images, rows, columns)
+
+
+def _resample(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """(N, C, S, T): `rows` (N, S, H) from the left and `columns` (N, T, W) from the right."""
+    across = images.flatten(1, 2) @ columns.mT  # (N, C * H, T)
+    return rows[:, None] @ across.unflatten(1, images.shape[1:3])
 
 
 def _cubic_weights(start: Tensor, length: Tensor, pixels: int, size: int) -> Tensor:
@@ -170,14 +192,16 @@ def _cubic_weights(start: Tensor, length: Tensor, pixels: int, size: int) -> Ten
     source = (target + 0.5) * (length / size)[:, None] - 0.5  # (N, size), relative to the box
     whole = source.floor()
     source = start[:, None] + whole + ((source - whole) * 1024).round() / 1024
-    pixel = torch.arange(pixels, dtype=start.dtype, device=start.device)
-    distance = (source[:, :, None] - pixel).abs()  # (N, size, pixels)
-    near = (1.5 * distance - 2.5) * distance * distance + 1
-    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
-    weights = torch.where(distance <= 1, near, torch.where(distance < 2, far, 0.0))
-    inside = (pixel >= start[:, None]) & (pixel < (start + length)[:, None])  # (N, pixels)
-    weights = weights * inside[:, None]
-    return weights / weights.sum(dim=2, keepdim=True)
+    pixel = torch.arange(pixels, dtype=start.dtype, device=start.device).expand(len(start), -1)
+    inside = (pixel >= start[:, None]) & (pixel < (start + length)[:, None])
+    pixel = torch.where(inside, pixel, -1e9)  # (N, pixels), out of reach if not in the box
+    # Twice the cubic, written without cases: u^2 (u - 1) + v^2 (2 - 4 v), with u = 2 - distance
+    # and v = 1 - distance where these are positive, else 0.
+    distance = (source[:, :, None] - pixel[:, None]).abs_()  # (N, size, pixels)
+    u = (2 - distance).clamp_(min=0)
+    v = (1 - distance).clamp_(min=0)
+    weights = (u - 1).mul_(u).mul_(u).addcmul_(v * v, 2 - 4 * v)
+    return weights.div_(weights.sum(dim=2, keepdim=True))
 
 
 def flip(images: Tensor) -> Tensor:
@@ -222,17 +246,20 @@ def gaussian_blur(images: Tensor, sigma: Draw, kernel_size: int, padding: str = 
     if padding not in ("same", "valid"):
         raise ValueError(f"padding={padding!r} is not valid: same or valid")
     radius = int(kernel_size / 2)
-    sigma = per_image(sigma, images).view(-1, 1, 1)  # (N, 1, 1)
+    reach = torch.arange(radius + 1, dtype=images.dtype, device=images.device)
+    sigma = per_image(sigma, images).view(-1, 1)
+    taps = torch.exp(-(reach**2) / (2 * sigma**2))  # (N or 1, radius + 1)
+    # Below 1e-12 they change nothing, and products with numbers near the smallest are slow.
+    taps = F.pad(taps * (taps > 1e-12), (0, 1)).expand(len(images), -1)  # 0 beyond the radius
+    taps = taps / (2 * taps.sum(dim=1, keepdim=True) - taps[:, :1])
 
     def band(pixels: int) -> Tensor:  # (N, pixels, pixels): blurring one axis as a matrix
-        place = torch.arange(pixels, dtype=images.dtype, device=images.device)
-        distance = (place[:, None] - place).abs()
-        taps = torch.arange(-radius, radius + 1, dtype=images.dtype, device=images.device)
-        total = torch.exp(-(taps**2) / (2 * sigma**2)).sum(dim=2, keepdim=True)
-        weights = torch.exp(-(distance**2) / (2 * sigma**2)) / total
-        return torch.where(distance <= radius, weights, 0.0)
+        place = torch.arange(pixels, device=images.device)
+        return taps[:, (place[:, None] - place).abs().clamp(max=radius + 1)]
 
-    blurred = band(images.shape[2])[:, None] @ images @ band(images.shape[3])[:, None].mT
+    rows = band(images.shape[2])
+    columns = rows if images.shape[2] == images.shape[3] else band(images.shape[3])
+    blurred = _resample(images, rows, columns)
     if padding == "valid" and radius:
         blurred = blurred[:, :, radius:-radius, radius:-radius]
     return blurred

@@ -92,7 +92,7 @@ def sample_jitter(num: int, strength: float, brightness: str, generator: Generat
 def sometimes(images: Tensor, changed: Tensor, probability: float, generator: Generator) -> Tensor:
     """`changed` where a draw of the image falls below `probability`, else `images`."""
     chosen = torch.rand(len(images), generator=generator) < probability
-    return torch.where(chosen.to(images.device).view(-1, 1, 1, 1), changed, images)
+    return ops.choose(chosen, changed, images)
 
 
 def _crop(images: Tensor, config: Config, generator: Generator) -> Tensor:
