@@ -112,54 +112,53 @@ def color_jitter(
         raise ValueError(
             f"brightness_kind={brightness_kind!r} is not valid: additive or multiplicative"
         )
-    order = order.to(images.device).expand(len(images), 4)
-    place = order.argsort(dim=1)  # (N, 4) when brightness, contrast, saturation, hue take place
-    others = place[:, :3].argsort(dim=1)  # (N, 3) the first three of these, in their order
-    hue_place = place[:, 3:]  # (N, 1)
-    draws = (brightness, contrast, saturation, brightness_kind)
-    # Hue costs most. It is done once for all, between those of the others that come before it in
-    # an image's order and those that come after; what is not an image's turn leaves it alone.
-    original = images
-    for number, which in enumerate(others.split(1, dim=1)):  # (N, 1)
-        images = _blend(images, torch.where(number < hue_place, which, 3), *draws).clamp_(0, 1)
-    images = choose(hue_place > 0, images, original)
-    images = adjust_hue(images, hue).clamp_(0, 1)
-    for number, which in enumerate(others.split(1, dim=1)):
-        images = _blend(images, torch.where(number < hue_place, 3, which), *draws).clamp_(0, 1)
-    return images
+    num = len(images)
+    place = order.to(images.device).expand(num, 4).argsort(dim=1)  # (N, 4) when each takes place
+    others = place[:, :3].argsort(dim=1)  # (N, 3) the first three operations, in their order
+    # Hue costs most. It is done once for all, between three turns of the others for those that
+    # come before it in an image's order, and three for those that come after; 3 is an idle turn.
+    before = torch.arange(3, device=images.device) < place[:, 3:]  # (N, 3)
+    turns = torch.cat([others.where(before, 3), others.where(~before, 3)], dim=1)  # (N, 6)
+
+    draws = [per_image(d, images).view(-1).expand(num) for d in (brightness, contrast, saturation)]
+    one, zero = torch.ones_like(draws[0]), torch.zeros_like(draws[0])
+    scale, shift = (one, draws[0]) if brightness_kind == "additive" else (draws[0], zero)
+    factors = torch.stack([scale, draws[1], draws[2], one], dim=1).gather(1, turns)  # (N, 6)
+    shifts = torch.stack([shift, zero, zero, zero], dim=1).gather(1, turns)
+    turn = torch.stack([factors, shifts, turns == 1, turns == 2], dim=2)  # (N, 6, 4)
+    hue = per_image(hue, images).expand(num, 1, 1, 1)
+
+    def jitter(images: Tensor, turn: Tensor, hue: Tensor, hue_first: Tensor) -> Tensor:
+        original = images
+        for number in range(3):
+            images = _blend(images, turn[:, number])
+        images = adjust_hue(choose(hue_first, original, images), hue).clamp_(0, 1)
+        for number in range(3, 6):
+            images = _blend(images, turn[:, number])
+        return images
+
+    # On a CPU in pieces of 3 MB, which stay in its cache: a third faster.
+    piece = max(2**20 // images[0].numel(), 1) if images.device.type == "cpu" else num
+    pieces = zip(*(t.split(piece) for t in (images, turn, hue, place[:, 3] == 0)), strict=True)
+    return torch.cat([jitter(*arguments) for arguments in pieces])
 
 
-def _blend(
-    images: Tensor,
-    which: Tensor,
-    brightness: Draw,
-    contrast: Draw,
-    saturation: Draw,
-    brightness_kind: str,
-) -> Tensor:
-    """By `which` (N, 1): brightness (0), contrast (1), saturation (2) or nothing (3).
+def _blend(images: Tensor, turn: Tensor) -> Tensor:
+    """One of brightness, contrast, saturation or nothing for every image, then a clip to 0..1.
 
-    All are x -> x * share + shift: share is the factor and shift what keeps black, the mean, or
-    the V of HSV where it was. So one pass over the pixels does whichever an image needs. A choice
-    between images is a product with 0 or 1, which is several times faster than `torch.where`.
+    `turn` (N, 4): a factor, a shift, whether it is contrast, whether it is saturation. All are
+    x -> x * share + rest, where rest keeps black, the mean, or the V of HSV where it was. So one
+    pass over the pixels does whichever an image needs. A choice between images is a product with 0
+    or 1: several times faster than `torch.where`.
     """
-    which = which.view(-1, 1, 1, 1)
-    is_brightness, is_contrast, is_saturation = ((which == kind).float() for kind in range(3))
-    brightness, contrast, saturation = (
-        per_image(draw, images) for draw in (brightness, contrast, saturation)
-    )
-    scale, delta = (1, brightness) if brightness_kind == "additive" else (brightness, 0)
-    factor = torch.where(which == 1, contrast, torch.where(which == 2, saturation, 1.0))
-    factor = torch.where(which == 0, scale, factor)  # (N, 1, 1, 1)
-
+    factor, shift, is_contrast, is_saturation = turn.view(-1, 4, 1, 1, 1).unbind(dim=1)
     # Saturation's share is bounded, see `adjust_saturation`; that of the others is not.
     value, bound = _value_and_bound(images)  # (N, 1, H, W) both
-    bound += 1e12 * (1 - is_saturation)
-    share = torch.minimum(bound, factor)  # (N, 1, H, W)
-    shift = (value * is_saturation).mul_(1 - share)
+    share = torch.minimum(bound.add_(1e12 * (1 - is_saturation)), factor)
+    rest = (value * is_saturation).mul_(1 - share)  # (N, 1, H, W)
     mean = images.mean(dim=(2, 3), keepdim=True)  # (N, 3, 1, 1)
-    blended = torch.addcmul(shift, images, share)
-    return blended.add_(is_contrast * (1 - factor) * mean + is_brightness * delta)
+    blended = torch.addcmul(rest, images, share)
+    return blended.add_(is_contrast * (1 - factor) * mean + shift).clamp_(0, 1)
 
 
 # --- Geometry -----------------------------------------------------------------------------------

@@ -118,6 +118,7 @@ def _train(
     label: str,
 ) -> Run:
     records.commit()  # the code that runs is that of the beginning, whatever is committed meanwhile
+    devices.keep_freed_memory()
     device = devices.choose(config.device)
     dtype = devices.number_format(device, config.precision)
     network = nn.Sequential(*parts).to(device, memory_format=torch.channels_last).train()
@@ -221,6 +222,7 @@ class Cost(NamedTuple):
 
 def estimate(config: Config, data: Data, measured: int = 4) -> Cost:
     """Time and memory that `pretrain` will need, from a few updates of a throw-away copy."""
+    devices.keep_freed_memory()
     device = devices.choose(config.device)
     dtype = devices.number_format(device, config.precision)
     network = nn.Sequential(*build(config)).to(device, memory_format=torch.channels_last)

@@ -1,0 +1,60 @@
+"""Two views of a batch in memory: ours, kornia's batched, torchvision's image by image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from simclr_lib import devices
+from simclr_lib.config import Config
+from simclr_lib.views import two_views
+
+from . import peers
+from .sides import Row, compare, row
+
+
+def images_of(number: int, size: int) -> torch.Tensor:
+    """uint8 (number, 3, size, size): smooth random colours, so that no value is special."""
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(number, 3, 8, 8, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, size=(size, size), mode="bilinear")
+    return (smooth * 255).byte()
+
+
+def ours(number: int, size: int, blur: bool) -> Callable[[], None]:
+    devices.keep_freed_memory()
+    images = images_of(number, size)
+    names = "crop+flip+color" + ("+blur" if blur else "")
+    config = Config.create("quick", image_size=size, augmentations=names)
+    generator = torch.Generator().manual_seed(0)
+
+    def work() -> None:
+        two_views(images, config, generator)
+
+    return work
+
+
+def kornia(number: int, size: int, blur: bool) -> Callable[[], None]:
+    views = peers.kornia_views(images_of(number, size), size, blur)
+    return lambda: _ignore(views)
+
+
+def torchvision(number: int, size: int, blur: bool) -> Callable[[], None]:
+    views = peers.torchvision_views(images_of(number, size), size, blur, number)
+    return lambda: _ignore(lambda: next(views))
+
+
+def _ignore(function: Callable[[], object]) -> None:
+    function()
+
+
+def run() -> list[Row]:
+    rows = []
+    for number, size, goal in ((1024, 32, "4"), (128, 224, "3")):
+        args = (number, size, size >= 224)
+        for name, peer in (("kornia", kornia), ("torchvision, 2 workers", torchvision)):
+            times = compare((ours, *args), (peer, *args))
+            what = f"two views of {number} images, {size} px, against {name}"
+            rows.append(row(what, number, "images/s", *times, goal if name == "kornia" else ""))
+    return rows
