@@ -21,7 +21,10 @@ RESULTS = Path(__file__).parent / "results.json"
 
 def markdown(rows: list[Row]) -> str:
     """The table of `rows`, in Markdown."""
-    lines = ["| what | ours | other | ratio (min to max) | goal |", "| --- | --- | --- | --- | --- |"]
+    lines = [
+        "| what | ours | other | ratio (min to max) | goal |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     for row in rows:
         ratio = f"{row.ratio:.2f}" if row.ratio is not None else ""
         if row.spread:

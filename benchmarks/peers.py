@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 
 class Pictures(Dataset):
-    """(image, label) from memory, each made a PIL image when asked for, as torchvision's CIFAR10."""
+    """(image, label) from memory, made PIL images one by one, as torchvision's CIFAR10 does."""
 
     def __init__(self, images: Tensor, transform: Callable) -> None:
         self.images, self.transform = images.permute(0, 2, 3, 1).numpy(), transform

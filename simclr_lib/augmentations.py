@@ -162,14 +162,14 @@ def _jitter(images: Tensor, values: Tensor, hue: Tensor, first: Tensor) -> Tenso
     for turn, kind in enumerate(TURNS):
         factor, of_mean, shift, unbound = values[:, turn].view(-1, 4, 1, 1, 1).unbind(dim=1)
         if kind != "L" and turn == TURNS.index(kind):
-            images = choose(first == "LLSH".index(kind), original, images)
+            images.lerp_(original, (first == "LLSH".index(kind)).to(images).view(-1, 1, 1, 1))
         if kind == "L":
             rest = of_mean * images.mean(dim=(2, 3), keepdim=True) + shift  # (N, 3, 1, 1)
-            images = images.mul_(factor).add_(rest)
+            images.mul_(factor).add_(rest)
         elif kind == "S":
             value, bound = _value_and_bound(images)  # (N, 1, H, W) both
             share = torch.minimum(bound.add_(unbound), factor)
-            images = torch.addcmul(value.mul_(1 - share), images, share)
+            torch.addcmul(value.mul_(1 - share), images, share, out=images)
         else:
             images = adjust_hue(images, hue)
         images.clamp_(0, 1)
@@ -209,12 +209,13 @@ def _cubic_weights(start: Tensor, length: Tensor, pixels: int, size: int) -> Ten
     pixel = torch.arange(pixels, dtype=start.dtype, device=start.device).expand(len(start), -1)
     inside = (pixel >= start[:, None]) & (pixel < (start + length)[:, None])
     pixel = torch.where(inside, pixel, -1e9)  # (N, pixels), out of reach if not in the box
-    # Twice the cubic, written without cases: u^2 (u - 1) + v^2 (2 - 4 v), with u = 2 - distance
+    # Twice the cubic, written without cases: u^2 (u - 1) + 2 v^2 - 4 v^3, with u = 2 - distance
     # and v = 1 - distance where these are positive, else 0.
     distance = (source[:, :, None] - pixel[:, None]).abs_()  # (N, size, pixels)
     u = (2 - distance).clamp_(min=0)
     v = (1 - distance).clamp_(min=0)
-    weights = (u - 1).mul_(u).mul_(u).addcmul_(v * v, 2 - 4 * v)
+    v2 = v * v
+    weights = (u - 1).mul_(u).mul_(u).add_(v2, alpha=2).addcmul_(v2, v, value=-4)
     return weights.div_(weights.sum(dim=2, keepdim=True))
 
 
