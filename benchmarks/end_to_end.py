@@ -1,0 +1,135 @@
+"""Updates of SimCLR on 32-pixel images from memory: ours against lightly, and against the limit.
+
+Batch 256, two views each, ResNet-18 with a small-image stem, head 512-128 (features-128 for the
+narrow one). The limit is the rate of a large matrix product on the same cores; arithmetic is that
+of the convolutions and products of forward and backward, counted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from simclr_lib import devices
+from simclr_lib.config import Config
+from simclr_lib.data import load
+from simclr_lib.losses import nt_xent
+from simclr_lib.optimizers import LARS
+from simclr_lib.streams import batches
+from simclr_lib.trainer import build, train_step
+
+from . import peers
+from .sides import Row, compare, row
+
+BATCH = 256
+STEPS = {1.0: 1, 0.25: 5}  # in one turn
+
+
+def config_of(width: float) -> Config:
+    """The recipe of appendix B.9 at ResNet-18, on the embedded images."""
+    return Config.create(
+        "gpu", dataset="synthetic", num_images=2048, width=width, batch_size=BATCH, device="cpu"
+    )
+
+
+def native_format() -> torch.dtype:
+    """What `precision` "auto" chooses on this CPU."""
+    return devices.number_format(torch.device("cpu"))
+
+
+def ours(width: float) -> Callable[[], None]:
+    """Updates at our defaults."""
+    devices.keep_freed_memory()
+    config, data = config_of(width), load(config_of(width))
+    network = nn.Sequential(*build(config)).to(memory_format=torch.channels_last).train()
+    optimizer = LARS(network.named_parameters(), lr=0.1, momentum=0.9, weight_decay=1e-6)
+    views = batches(data.pretrain, config, torch.device("cpu"), 0, 2**40)
+
+    def objective(z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        return nt_xent(z, config.temperature), z.new_zeros(())
+
+    def work() -> None:
+        for _ in range(STEPS[width]):
+            train_step(network, optimizer, *next(views), objective, native_format())
+
+    return work
+
+
+def lightly(width: float, tuned: bool) -> Callable[[], None]:
+    """The same with lightly: at its defaults, or with the number format and layout we use."""
+    images = load(config_of(width)).pretrain.images
+    step = peers.lightly_step(images, width, BATCH, tuned, native_format())
+
+    def work() -> None:
+        for _ in range(STEPS[width]):
+            step()
+
+    return work
+
+
+def forward_backward(width: float) -> Callable[[], None]:
+    """The network's own forward and backward on random numbers: no views, loss or optimizer."""
+    devices.keep_freed_memory()
+    network = nn.Sequential(*build(config_of(width))).to(memory_format=torch.channels_last).train()
+    x = torch.rand(2 * BATCH, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+
+    def work() -> None:
+        for _ in range(STEPS[width]):
+            with devices.autocast(x.device, native_format()):
+                z = network(x)
+            z.float().sum().backward()
+            network.zero_grad(set_to_none=True)
+
+    return work
+
+
+def product(size: int = 4096) -> Callable[[], float]:
+    """Operations a second of a large matrix product in the native number format."""
+    a, b = (torch.randn(size, size).to(native_format()) for _ in range(2))
+
+    def work() -> float:
+        begun = time.perf_counter()
+        for _ in range(4):
+            a @ b
+        return 4 * 2 * size**3 / (time.perf_counter() - begun)
+
+    return work
+
+
+def operations(width: float) -> int:
+    """Multiplications and additions in one update's forward and backward."""
+    network = nn.Sequential(*build(config_of(width)))
+    with FlopCounterMode(display=False) as counter:
+        network(torch.rand(16, 3, 32, 32)).sum().backward()
+    return counter.get_total_flops() * 2 * BATCH // 16
+
+
+def fraction(name: str, side: Callable, width: float, goal: str) -> Row:
+    """The share of the limit that `side` reaches."""
+    seconds, limits = compare((side, width), (product,))
+    done = STEPS[width] * operations(width)
+    shares = sorted(done / s / limit for s, limit in zip(seconds, limits, strict=True))
+    rates = [done / sorted(seconds)[len(seconds) // 2], sorted(limits)[len(limits) // 2]]
+    words = [f"{rate / 1e9:.0f} GFLOP/s" for rate in rates]
+    what = f"{name}, width {width:g}, of a {str(native_format())[6:]} matrix product"
+    return Row(what, *words, shares[len(shares) // 2], (shares[0], shares[-1]), goal)
+
+
+def run() -> list[Row]:
+    rows = []
+    for width, goals in ((1.0, ("5", "1.5")), (0.25, ("", "4"))):
+        for tuned, goal in zip((False, True), goals, strict=True):
+            times = compare((ours, width), (lightly, width, tuned))
+            style = f"{str(native_format())[6:]}, channels-last" if tuned else "its defaults"
+            what = f"training, ResNet-18 of width {width:g}, against lightly, {style}"
+            rows.append(row(what, BATCH * STEPS[width], "images/s", *times, goal))
+        for name, side, goal in (
+            ("training", ours, "0.50"),
+            ("forward and backward", forward_backward, "0.60"),
+        ):
+            rows.append(fraction(name, side, width, goal if width == 1 else ""))
+    return rows

@@ -1,0 +1,48 @@
+"""NT-Xent and its gradient, dimension 128: in tiles against the whole matrix, time and memory."""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+from simclr_lib import losses
+
+from .sides import Row, compare
+
+
+def side(form: str, images: int) -> Callable[[], tuple[float, float]]:
+    """Seconds of forward and backward, and the peak of memory above the inputs, in MB."""
+    loss = getattr(losses, form)
+    z = torch.randn(2 * images, 128, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    loss(torch.randn(8, 128, requires_grad=True)).backward()  # libraries are loaded by now
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    def work() -> tuple[float, float]:
+        z.grad = None
+        begun = time.perf_counter()
+        loss(z).backward()
+        seconds = time.perf_counter() - begun
+        return seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+    return work
+
+
+def run() -> list[Row]:
+    rows = []
+    for images in (512, 1024, 2048, 4096, 8192, 16384):
+        ours, whole = compare((side, "nt_xent", images), (side, "nt_xent_matrix", images))
+        seconds = [[turn[0] for turn in results] for results in (ours, whole)]
+        memory = [max(turn[1] for turn in results) for results in (ours, whole)]
+        ratios = [b / a for a, b in zip(*seconds, strict=True)]
+        words = [
+            f"{statistics.median(s) * 1000:,.0f} ms, {m:,.0f} MB"
+            for s, m in zip(seconds, memory, strict=True)
+        ]
+        spread = (min(ratios), max(ratios))
+        goal = "1, ours under 100 MB" if images == 8192 else ""
+        rows.append(Row(f"NT-Xent, N = {images}", *words, statistics.median(ratios), spread, goal))
+    return rows
