@@ -7,7 +7,7 @@ NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb reproductions/*.ipynb))
 RUN := PATH="$(abspath $(BIN)):$$PATH" PYTHONNOUSERSITE=1
 
 .DEFAULT_GOAL := help
-.PHONY: help tutorial test lab lint notebooks clean
+.PHONY: help tutorial test bench lab lint notebooks clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,10 @@ test: $(BIN)/.ready ## run all tests: lint, library, notebooks (about 5 minutes 
 	$(RUN) $(BIN)/python -m pytest
 	$(RUN) $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=1200 \
 	    -W default notebooks/03_nt_xent.ipynb
+
+bench: $(BIN)/.ready ## measure speed against peers (installs them; about 30 minutes, nothing beside)
+	$(BIN)/python -m pip install --quiet --editable ".[tested,bench]"
+	$(RUN) $(BIN)/python -m benchmarks
 
 lab: $(BIN)/.ready ## open JupyterLab
 	$(RUN) $(BIN)/jupyter lab notebooks

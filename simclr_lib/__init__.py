@@ -1,6 +1,6 @@
 """SimCLR as a thin library: encoders, augmentations, NT-Xent, LARS, a trainer, evaluation.
 
-Read the modules in the order in which an image meets them: `config`, `data`, `synthetic`,
+Read the modules in the order in which an image meets them: `config`, `data`, `synthetic`, `color`,
 `augmentations`, `views`, `streams`, `encoders`, `heads`, `losses`, `optimizers`, `trainer`,
 `evaluation`, `records`, `figures`.
 """

@@ -1,8 +1,9 @@
-"""The paper's image operations as pure functions of a batch and its random draws.
+"""The paper's other image operations as pure functions of a batch and its random draws.
 
 Everywhere `images` is float32 (N, C, H, W), RGB in 0..1 where colour matters, on any device, and a
 per-image parameter is a number or a tensor (N,). Shapes never depend on values, so the same code
-runs on a CPU, a GPU and a TPU. The random draws themselves are made in `views.py`.
+runs on a CPU, a GPU and a TPU. The random draws themselves are made in `views.py`; colour is in
+`color.py`.
 
 The arithmetic is that of the official TensorFlow code wherever that code has the operation, and
 the tests hold it to recorded outputs at 1e-5. Nothing clips unless it says so.
@@ -10,171 +11,11 @@ the tests hold it to recorded outputs at 1e-5. Nothing clips unless it says so.
 
 from __future__ import annotations
 
-import functools
-import itertools
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Draw = float | Tensor
-LUMA = (0.2989, 0.5870, 0.1140)  # weights of R, G, B in a grey value
-
-
-def per_image(value: Draw, images: Tensor) -> Tensor:
-    """A number or (N,) tensor as (N, 1, 1, 1) or (1, 1, 1, 1), ready to meet `images`."""
-    return torch.as_tensor(value, dtype=images.dtype, device=images.device).reshape(-1, 1, 1, 1)
-
-
-def choose(which: Tensor, yes: Tensor, no: Tensor) -> Tensor:
-    """`yes` for the images where the booleans `which` (N,) or (N, 1) are true, else `no`.
-
-    A mixture with weight 0 or 1 is exact, and faster than `torch.where`.
-    """
-    return torch.lerp(no, yes, which.to(no).view(-1, 1, 1, 1))
-
-
-# --- Colour: appendix A -------------------------------------------------------------------------
-
-
-def add_brightness(images: Tensor, delta: Draw) -> Tensor:
-    """Brightness of v1: `images + delta`; the paper draws delta from [-0.8 s, 0.8 s]."""
-    return images + per_image(delta, images)
-
-
-def scale_brightness(images: Tensor, factor: Draw) -> Tensor:
-    """Brightness of v2: `images * factor`; drawn from [max(1 - 0.8 s, 0), 1 + 0.8 s]."""
-    return images * per_image(factor, images)
-
-
-def adjust_contrast(images: Tensor, factor: Draw) -> Tensor:
-    """Distance from the mean of each channel of each image, times `factor` >= 0."""
-    mean = images.mean(dim=(2, 3), keepdim=True)  # (N, C, 1, 1)
-    return mean + (images - mean) * per_image(factor, images)
-
-
-def adjust_saturation(images: Tensor, factor: Draw) -> Tensor:
-    """HSV saturation times `factor` >= 0, clipped to 0..1; hue and value stay. (N, 3, H, W).
-
-    With hue and value constant every channel moves on a line towards the largest one, so no
-    conversion is needed: x -> V + (x - V) S'/S.
-    """
-    value, bound = _value_and_bound(images)
-    share = torch.minimum(bound, per_image(factor, images)).clamp_min(0)
-    return value + (images - value) * share
-
-
-def _value_and_bound(images: Tensor) -> tuple[Tensor, Tensor]:
-    """V of HSV, and the largest S'/S that keeps S' <= 1: V / (V - min); (N, 1, H, W) both."""
-    value = images.amax(dim=1, keepdim=True)
-    chroma = value - images.amin(dim=1, keepdim=True)
-    return value, value / chroma.clamp_min(1e-12)  # without chroma there is nothing to scale
-
-
-def adjust_hue(images: Tensor, delta: Draw) -> Tensor:
-    """Hue plus `delta` turns (1 is all the way round); saturation and value stay. (N, 3, H, W)."""
-    value = images.amax(dim=1, keepdim=True)  # (N, 1, H, W)
-    chroma = value - images.amin(dim=1, keepdim=True)
-    # How far every channel lies below the largest, in 0..1, and whether it does, as 0 or 1.
-    below = (value - images) / chroma.clamp_min(1e-12)  # (N, 3, H, W)
-    red, green, blue = below.split(1, dim=1)
-    not_red, not_green = red.ceil(), green.ceil()
-    # Sixths of a turn from red, green or blue, whichever is the largest, one after the other.
-    hue = torch.lerp(2 + red - blue, 4 + green - red, not_green)
-    hue = torch.lerp(blue - green, hue, not_red) / 6 + per_image(delta, images)  # turns
-    # Each channel is V less a trapezoid of the hue; the trapezoids are a third of a turn apart,
-    # and each is a matter of the distance from its middle, on a circle of one turn.
-    turns = hue + (hue.new_tensor((3, 1, -1)) / 6).view(1, 3, 1, 1)  # (N, 3, H, W)
-    trapezoid = turns.sub_(turns.round()).abs_().mul_(-6).add_(2).clamp_(0, 1)
-    return torch.addcmul(value, chroma, trapezoid, value=-1)
-
-
-def to_grayscale(images: Tensor, channels: int = 3) -> Tensor:
-    """0.2989 R + 0.5870 G + 0.1140 B, as `channels` equal channels (1 or 3)."""
-    luma = images.new_tensor(LUMA).view(1, 3, 1, 1)
-    return (images * luma).sum(dim=1, keepdim=True).expand(-1, channels, -1, -1)
-
-
-def color_jitter(
-    images: Tensor,
-    order: Tensor,
-    brightness: Draw,
-    contrast: Draw,
-    saturation: Draw,
-    hue: Draw,
-    brightness_kind: str = "additive",
-) -> Tensor:
-    """The four colour operations, one after the other, each followed by a clip to 0..1.
-
-    `order` is int64 (N, 4) or (4,): which operation comes first, second, ...; 0 brightness,
-    1 contrast, 2 saturation, 3 hue. The other draws are those of the functions above, with
-    `brightness` a delta if `brightness_kind` is "additive" and a factor if "multiplicative".
-    The input is not clipped first: a bicubic crop overshoots, and the official code lets it.
-    """
-    if brightness_kind not in ("additive", "multiplicative"):
-        raise ValueError(
-            f"brightness_kind={brightness_kind!r} is not valid: additive or multiplicative"
-        )
-    num = len(images)
-    order = order.to(images.device).expand(num, 4)
-    code = (order * order.new_tensor((64, 16, 4, 1))).sum(dim=1)
-    turns = _turns().to(images.device)[code]  # (N, turns), 4 for none
-    draws = [per_image(d, images).view(-1).expand(num) for d in (brightness, contrast, saturation)]
-    one, zero = torch.ones_like(draws[0]), torch.zeros_like(draws[0])
-    scale, shift = (one, draws[0]) if brightness_kind == "additive" else (draws[0], zero)
-    factors = torch.stack([scale, draws[1], draws[2], one, one], dim=1).gather(1, turns)
-    shifts = torch.stack([shift, zero, zero, zero, zero], dim=1).gather(1, turns)
-    of_mean, unbound = (1 - factors) * (turns == 1), 1e12 * (turns != 2)
-    values = torch.stack([factors, of_mean, shifts, unbound], dim=2)  # (N, turns, 4)
-    hue = per_image(hue, images).expand(num, 1, 1, 1)
-    # On a CPU in pieces of 4 MB, which stay in its cache: a third faster.
-    piece = max(2**20 // images[0].numel(), 1) if images.device.type == "cpu" else num
-    pieces = zip(*(t.split(piece) for t in (images, values, hue, order[:, 0])), strict=True)
-    return torch.cat([_jitter(*arguments) for arguments in pieces])
-
-
-# Brightness and contrast are linear and cheap, saturation and hue are not. Every order of the four
-# is found in this row of turns, in which an image sits out those that are not in its own order.
-TURNS = "LLSLLHLLSLL"
-
-
-@functools.cache
-def _turns() -> Tensor:
-    """(256, turns) what to do at each turn, 0 to 3 or 4 for nothing; row 64 a + 16 b + 4 c + d."""
-    table = torch.full((256, len(TURNS)), 4)
-    for order in itertools.permutations(range(4)):
-        row, turn = torch.tensor(order) @ torch.tensor((64, 16, 4, 1)), 0
-        for which in order:
-            turn = TURNS.index("LLSH"[which], turn)
-            table[row, turn] = which
-            turn += 1
-    return table
-
-
-def _jitter(images: Tensor, values: Tensor, hue: Tensor, first: Tensor) -> Tensor:
-    """All turns for one piece of a batch, `values` (N, turns, 4).
-
-    Each is x -> x * share + rest, where rest keeps black, the mean, or the V of HSV where it was,
-    then a clip. To sit out is to multiply with 1 and to add 0: several times faster than choosing.
-    But what has not had its first turn must not be clipped, so it is put back before that.
-    """
-    original, images = images, images.clone()
-    for turn, kind in enumerate(TURNS):
-        factor, of_mean, shift, unbound = values[:, turn].view(-1, 4, 1, 1, 1).unbind(dim=1)
-        if kind != "L" and turn == TURNS.index(kind):
-            images.lerp_(original, (first == "LLSH".index(kind)).to(images).view(-1, 1, 1, 1))
-        if kind == "L":
-            rest = of_mean * images.mean(dim=(2, 3), keepdim=True) + shift  # (N, 3, 1, 1)
-            images.mul_(factor).add_(rest)
-        elif kind == "S":
-            value, bound = _value_and_bound(images)  # (N, 1, H, W) both
-            share = torch.minimum(bound.add_(unbound), factor)
-            torch.addcmul(value.mul_(1 - share), images, share, out=images)
-        else:
-            images = adjust_hue(images, hue)
-        images.clamp_(0, 1)
-    return images
-
+from .color import Draw, per_image, to_grayscale
 
 # --- Geometry -----------------------------------------------------------------------------------
 
@@ -200,23 +41,57 @@ def _resample(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return rows[:, None] @ across.unflatten(1, images.shape[1:3])
 
 
+def resize_one(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """What `crop_and_resize` makes of a whole image, for a single one, (1, C, H, W).
+
+    A bag of an embedding is a weighted sum of rows of a table; so is a row of the result, of four
+    rows of the image. On a CPU five times faster than matrix products, at the size of photographs.
+    """
+    pixels = image[0].permute(1, 2, 0)  # (H, W, C)
+    down = _bags(pixels.flatten(1), size[0])  # (size[0], W * C)
+    turned = down.unflatten(1, pixels.shape[1:]).permute(1, 2, 0)  # (W, C, size[0])
+    across = _bags(turned.flatten(1), size[1])  # (size[1], C * size[0])
+    return across.unflatten(1, turned.shape[1:]).permute(1, 2, 0)[None]
+
+
+def _bags(table: Tensor, size: int) -> Tensor:
+    """Bicubic interpolation of the rows of `table` (rows, values) to `size` rows."""
+    source = _sources(table.new_full((1,), len(table)), size).view(-1, 1)  # (size, 1)
+    taps = source.floor() + torch.arange(-1, 3, device=table.device)  # (size, 4)
+    inside = (taps >= 0) & (taps < len(table))
+    weights = _cubic((source - taps).abs()) * inside
+    weights = weights / weights.sum(dim=1, keepdim=True)
+    taps = taps.clamp(0, len(table) - 1).long()
+    return F.embedding_bag(taps, table, per_sample_weights=weights, mode="sum")
+
+
 def _cubic_weights(start: Tensor, length: Tensor, pixels: int, size: int) -> Tensor:
     """(N, size, pixels): the share of every source pixel in every target pixel of one axis."""
-    target = torch.arange(size, dtype=start.dtype, device=start.device)
-    source = (target + 0.5) * (length / size)[:, None] - 0.5  # (N, size), relative to the box
-    whole = source.floor()
-    source = start[:, None] + whole + ((source - whole) * 1024).round() / 1024
+    source = start[:, None] + _sources(length, size)
     pixel = torch.arange(pixels, dtype=start.dtype, device=start.device).expand(len(start), -1)
     inside = (pixel >= start[:, None]) & (pixel < (start + length)[:, None])
     pixel = torch.where(inside, pixel, -1e9)  # (N, pixels), out of reach if not in the box
-    # Twice the cubic, written without cases: u^2 (u - 1) + 2 v^2 - 4 v^3, with u = 2 - distance
-    # and v = 1 - distance where these are positive, else 0.
-    distance = (source[:, :, None] - pixel[:, None]).abs_()  # (N, size, pixels)
+    weights = _cubic((source[:, :, None] - pixel[:, None]).abs_())  # (N, size, pixels)
+    return weights.div_(weights.sum(dim=2, keepdim=True))
+
+
+def _sources(length: Tensor, size: int) -> Tensor:
+    """(N, size): where the target pixels of one axis lie in boxes of `length` (N,) pixels."""
+    target = torch.arange(size, dtype=length.dtype, device=length.device)
+    source = (target + 0.5) * (length / size)[:, None] - 0.5
+    whole = source.floor()
+    return whole + ((source - whole) * 1024).round() / 1024
+
+
+def _cubic(distance: Tensor) -> Tensor:
+    """Twice the cubic kernel, written without cases: u^2 (u - 1) + 2 v^2 - 4 v^3.
+
+    u = 2 - distance and v = 1 - distance where these are positive, else 0.
+    """
     u = (2 - distance).clamp_(min=0)
     v = (1 - distance).clamp_(min=0)
     v2 = v * v
-    weights = (u - 1).mul_(u).mul_(u).add_(v2, alpha=2).addcmul_(v2, v, value=-4)
-    return weights.div_(weights.sum(dim=2, keepdim=True))
+    return (u - 1).mul_(u).mul_(u).add_(v2, alpha=2).addcmul_(v2, v, value=-4)
 
 
 def flip(images: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import Generator, Tensor
 
 from . import augmentations as ops
+from . import color
 from .config import Config
 
 # Figure 5's and appendix B.2's operations have no published parameters; these are ours.
@@ -92,13 +93,22 @@ def sample_jitter(num: int, strength: float, brightness: str, generator: Generat
 def sometimes(images: Tensor, changed: Tensor, probability: float, generator: Generator) -> Tensor:
     """`changed` where a draw of the image falls below `probability`, else `images`."""
     chosen = torch.rand(len(images), generator=generator) < probability
-    return ops.choose(chosen, changed, images)
+    return color.choose(chosen, changed, images)
 
 
 def _crop(images: Tensor, config: Config, generator: Generator) -> Tensor:
     area = (config.crop_area_min, 1.0)
     boxes = sample_crop_boxes(len(images), *images.shape[2:], generator, area)
-    return ops.crop_and_resize(images, boxes, (config.image_size, config.image_size))
+    return _cut(images, boxes, config.image_size)
+
+
+def _cut(images: Tensor, boxes: Tensor, size: int) -> Tensor:
+    """Boxes (N, 4) or (4,) of uint8 or float images as float32 (N, 3, size, size)."""
+    if len(images) == 1 and images.device.type == "cpu":  # a worker process, with a large image
+        top, left, height, width = boxes.view(4).tolist()
+        box = images[:, :, top : top + height, left : left + width]
+        return ops.resize_one(to_float(box), (size, size))
+    return ops.crop_and_resize(to_float(images), boxes, (size, size))
 
 
 def _flip(images: Tensor, config: Config, generator: Generator) -> Tensor:
@@ -108,11 +118,11 @@ def _flip(images: Tensor, config: Config, generator: Generator) -> Tensor:
 def _jitter(images: Tensor, config: Config, generator: Generator) -> Tensor:
     draws = sample_jitter(len(images), config.color_strength, config.brightness, generator)
     draws = {k: v.to(images.device) if isinstance(v, Tensor) else v for k, v in draws.items()}
-    return sometimes(images, ops.color_jitter(images, **draws), 0.8, generator)
+    return sometimes(images, color.color_jitter(images, **draws), 0.8, generator)
 
 
 def _grayscale(images: Tensor, config: Config, generator: Generator) -> Tensor:
-    return sometimes(images, ops.to_grayscale(images), 0.2, generator)
+    return sometimes(images, color.to_grayscale(images), 0.2, generator)
 
 
 def _color(images: Tensor, config: Config, generator: Generator) -> Tensor:
@@ -177,15 +187,13 @@ def first_crop(
     A leading "crop" is taken; without one the whole image is resized, if its size differs. This is
     the part of a view that needs the original image; for large images worker processes do it.
     """
-    images = to_float(images)
     names = [name for name in transforms.split("+") if name]
     if names[:1] == ["crop"]:
         return _crop(images, config, generator), names[1:]
-    size = (config.image_size, config.image_size)
-    if images.shape[2:] != size:
+    if images.shape[2:] != (config.image_size, config.image_size):
         whole = torch.tensor([0, 0, *images.shape[2:]])
-        images = ops.crop_and_resize(images, whole, size)
-    return images, names
+        return _cut(images, whole, config.image_size), names
+    return to_float(images), names
 
 
 def distort(images: Tensor, names: list[str], config: Config, generator: Generator) -> Tensor:
@@ -224,13 +232,12 @@ def center_view(images: Tensor, size: int) -> Tensor:
     Its side is 87.5 % of the image's shorter one, or all of it if `size` is at most 32, where the
     official code does not crop.
     """
-    images = to_float(images)
     height, width = images.shape[2:]
     if size <= 32 and (height, width) == (size, size):
-        return images
+        return to_float(images)
     side = round((0.875 if size > 32 else 1.0) * min(height, width))
     box = torch.tensor([(height - side + 1) // 2, (width - side + 1) // 2, side, side])
-    return ops.crop_and_resize(images, box, (size, size)).clamp(0, 1)
+    return _cut(images, box, size).clamp(0, 1)
 
 
 def to_float(images: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from simclr_lib import augmentations as ops
+from simclr_lib import color
 
 NAMES = ["brightness", "contrast", "saturation", "hue"]
 
@@ -24,7 +25,7 @@ def image(data, letter):
 
 
 def jitter(data, images, case):
-    return ops.color_jitter(
+    return color.color_jitter(
         images,
         torch.tensor([NAMES.index(name) for name in case["order"]]),
         case["brightness"],
@@ -52,17 +53,17 @@ def run_case(data, case):
     x = image(data, case.get("image", "c"))
     match case["op"]:
         case "random_brightness" if case["impl"] == "simclrv2":
-            return ops.scale_brightness(x, case["factor"])
+            return color.scale_brightness(x, case["factor"])
         case "random_brightness":
-            return ops.add_brightness(x, case["delta"])
+            return color.add_brightness(x, case["delta"])
         case "random_contrast":
-            return ops.adjust_contrast(x, case["factor"])
+            return color.adjust_contrast(x, case["factor"])
         case "random_saturation":
-            return ops.adjust_saturation(x, case["factor"])
+            return color.adjust_saturation(x, case["factor"])
         case "random_hue":
-            return ops.adjust_hue(x, case["delta"])
+            return color.adjust_hue(x, case["delta"])
         case "to_grayscale":
-            return ops.to_grayscale(x, 3 if case["keep_channels"] else 1)
+            return color.to_grayscale(x, 3 if case["keep_channels"] else 1)
         case "gaussian_blur":
             return ops.gaussian_blur(x, case["sigma"], case["kernel_size"], case["padding"].lower())
         case "crop_and_resize":
@@ -73,7 +74,7 @@ def run_case(data, case):
             x = ops.crop_and_resize(x, torch.tensor(case["box_yxhw"]), case["output_hw"])
             x = ops.flip(x) if case["flipped"] else x
             x = jitter(data, x, case) if case["jitter_applied"] else x
-            x = ops.to_grayscale(x) if case["grayscale_draw"] < 0.2 else x
+            x = color.to_grayscale(x) if case["grayscale_draw"] < 0.2 else x
             return x.clamp(0, 1)
     raise AssertionError(f"no function for {case['op']}")
 
@@ -88,6 +89,20 @@ def test_every_recorded_case(golden):
         assert error < 1e-5, f"{name}: {error:.1e}"
 
 
+def test_one_image_is_resized_as_many_are(golden):
+    for name, case in golden.cases.items():
+        if case["op"] == "crop_and_resize":
+            top, left, height, width = case["box_yxhw"]
+            box = image(golden, case["image"])[..., top : top + height, left : left + width]
+            expected = torch.from_numpy(golden.arrays[name]).movedim(-1, -3)
+            actual = ops.resize_one(box, case["output_hw"])[0]
+            assert (actual - expected).abs().max() / expected.abs().max() < 1e-5, name
+    for height, width in ((1, 1), (2, 3), (9, 50), (64, 7)):
+        x = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(height))
+        expected = ops.crop_and_resize(x, torch.tensor([0, 0, height, width]), (8, 12))
+        torch.testing.assert_close(ops.resize_one(x, (8, 12)), expected)
+
+
 def test_draws_belong_to_images():
     """A batch with one draw an image is the same as its images one by one."""
     generator = torch.Generator().manual_seed(0)
@@ -98,17 +113,17 @@ def test_draws_belong_to_images():
     )
     orders = torch.stack([torch.randperm(4, generator=generator) for _ in range(5)])
     cases = {
-        "add_brightness": lambda x, i: ops.add_brightness(x, draws[i]),
-        "contrast": lambda x, i: ops.adjust_contrast(x, draws[i]),
-        "hue": lambda x, i: ops.adjust_hue(x, draws[i]),
-        "saturation": lambda x, i: ops.adjust_saturation(x, draws[i]),
+        "add_brightness": lambda x, i: color.add_brightness(x, draws[i]),
+        "contrast": lambda x, i: color.adjust_contrast(x, draws[i]),
+        "hue": lambda x, i: color.adjust_hue(x, draws[i]),
+        "saturation": lambda x, i: color.adjust_saturation(x, draws[i]),
         "blur": lambda x, i: ops.gaussian_blur(x, draws[i] + 0.2, 5),
         "crop": lambda x, i: ops.crop_and_resize(x, boxes[i], (8, 12)),
         "cutout": lambda x, i: ops.cutout(x, boxes[i]),
         "rotate": lambda x, i: ops.rotate(x, torch.tensor([0, 1, 2, 3, 1])[i]),
         "motion": lambda x, i: ops.motion_blur(x, draws[i] * 3, 5),
         "equalize": lambda x, i: ops.equalize(x),
-        "jitter": lambda x, i: ops.color_jitter(x, orders[i], *(draws[i],) * 4),
+        "jitter": lambda x, i: color.color_jitter(x, orders[i], *(draws[i],) * 4),
     }
     for name, operation in cases.items():
         together = operation(x, slice(None))
@@ -120,7 +135,7 @@ def test_saturation_and_hue_equal_colorsys():
     import colorsys
 
     x = torch.rand(1, 3, 6, 6, generator=torch.Generator().manual_seed(1))
-    saturated, turned = ops.adjust_saturation(x, 1.7), ops.adjust_hue(x, 0.37)
+    saturated, turned = color.adjust_saturation(x, 1.7), color.adjust_hue(x, 0.37)
     for row in range(6):
         for column in range(6):
             h, s, v = colorsys.rgb_to_hsv(*x[0, :, row, column].tolist())
@@ -133,12 +148,12 @@ def test_saturation_and_hue_equal_colorsys():
 def test_neutral_draws_change_nothing():
     x = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(2))
     for same in (
-        ops.add_brightness(x, 0.0),
-        ops.scale_brightness(x, 1.0),
-        ops.adjust_contrast(x, 1.0),
-        ops.adjust_saturation(x, 1.0),
-        ops.adjust_hue(x, 0.0),
-        ops.adjust_hue(x, 1.0),
+        color.add_brightness(x, 0.0),
+        color.scale_brightness(x, 1.0),
+        color.adjust_contrast(x, 1.0),
+        color.adjust_saturation(x, 1.0),
+        color.adjust_hue(x, 0.0),
+        color.adjust_hue(x, 1.0),
         ops.rotate(ops.rotate(x, torch.tensor([1, 3])), torch.tensor([3, 1])),
         ops.motion_blur(x, 0.3, 1),
         ops.crop_and_resize(x, torch.tensor([0, 0, 16, 16]), (16, 16)),
@@ -193,7 +208,7 @@ def test_cutout_fills_its_box_only():
         (lambda x: ops.gaussian_blur(x, 1.0, 3, "reflect"), "padding='reflect'.*same or valid"),
         (lambda x: ops.rotate(x, 1), "square"),
         (
-            lambda x: ops.color_jitter(x, torch.arange(4), 1, 1, 1, 0, "v2"),
+            lambda x: color.color_jitter(x, torch.arange(4), 1, 1, 1, 0, "v2"),
             "brightness_kind='v2'.*multiplicative",
         ),
     ],
