@@ -184,7 +184,7 @@ def _load_torchvision(config: Config) -> Data:
 def decode(path: Path, size: int = 0) -> np.ndarray:
     """uint8 (H, W, 3) RGB; with `size`, the central square resized to size x size if it differs."""
     with Image.open(path) as image:
-        image = image.convert("RGB")
+        image = image if image.mode == "RGB" else image.convert("RGB")
         if size and image.size != (size, size):
             side = min(image.size)
             left, top = (image.width - side) // 2, (image.height - side) // 2
