@@ -43,7 +43,7 @@ def scale_brightness(images: Tensor, factor: Draw) -> Tensor:
 def adjust_contrast(images: Tensor, factor: Draw) -> Tensor:
     """Distance from the mean of each channel of each image, times `factor` >= 0."""
     mean = images.mean(dim=(2, 3), keepdim=True)  # (N, C, 1, 1)
-    return mean + (images - mean) * per_image(factor, images)
+    return (images - mean).mul_(per_image(factor, images)).add_(mean)
 
 
 def adjust_saturation(images: Tensor, factor: Draw) -> Tensor:
@@ -54,7 +54,7 @@ def adjust_saturation(images: Tensor, factor: Draw) -> Tensor:
     """
     value, bound = _value_and_bound(images)
     share = torch.minimum(bound, per_image(factor, images)).clamp_min(0)
-    return value + (images - value) * share
+    return (images - value).mul_(share).add_(value)
 
 
 def _value_and_bound(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -108,22 +108,30 @@ def color_jitter(
         raise ValueError(
             f"brightness_kind={brightness_kind!r} is not valid: additive or multiplicative"
         )
-    num = len(images)
-    order = order.to(images.device).expand(num, 4)
-    code = (order * order.new_tensor((64, 16, 4, 1))).sum(dim=1)
-    turns = _turns().to(images.device)[code]  # (N, turns), 4 for none
-    draws = [per_image(d, images).view(-1).expand(num) for d in (brightness, contrast, saturation)]
-    one, zero = torch.ones_like(draws[0]), torch.zeros_like(draws[0])
-    scale, shift = (one, draws[0]) if brightness_kind == "additive" else (draws[0], zero)
-    factors = torch.stack([scale, draws[1], draws[2], one, one], dim=1).gather(1, turns)
-    shifts = torch.stack([shift, zero, zero, zero, zero], dim=1).gather(1, turns)
-    of_mean, unbound = (1 - factors) * (turns == 1), 1e12 * (turns != 2)
-    values = torch.stack([factors, of_mean, shifts, unbound], dim=2)  # (N, turns, 4)
-    hue = per_image(hue, images).expand(num, 1, 1, 1)
-    # On a CPU in pieces of 4 MB, which stay in its cache: a third faster.
-    piece = max(2**20 // images[0].numel(), 1) if images.device.type == "cpu" else num
-    pieces = zip(*(t.split(piece) for t in (images, values, hue, order[:, 0])), strict=True)
-    return torch.cat([_jitter(*arguments) for arguments in pieces])
+    order = order.to(images.device).expand(len(images), 4)
+    draws = [
+        per_image(d, images).view(-1).expand(len(images))
+        for d in (brightness, contrast, saturation, hue)
+    ]
+    jitter = _jitter_in_groups if images.device.type == "cpu" else _jitter_in_turns
+    return jitter(images, order, draws, brightness_kind == "additive")
+
+
+def _jitter_in_groups(images: Tensor, order: Tensor, draws: list[Tensor], additive: bool) -> Tensor:
+    """The images of each order together: the least arithmetic, but the draws decide the shapes.
+
+    For CPUs, where the draws are at hand and nothing is compiled for a shape.
+    """
+    brightness = add_brightness if additive else scale_brightness
+    operations = (brightness, adjust_contrast, adjust_saturation, adjust_hue)
+    result = torch.empty_like(images)
+    for permutation in itertools.permutations(range(4)):
+        index = (order == order.new_tensor(permutation)).all(dim=1).nonzero()[:, 0]
+        group = images[index]
+        for which in permutation if len(index) else ():
+            group = operations[which](group, draws[which][index]).clamp_(0, 1)
+        result[index] = group
+    return result
 
 
 # Brightness and contrast are linear and cheap, saturation and hue are not. Every order of the four
@@ -144,18 +152,27 @@ def _turns() -> Tensor:
     return table
 
 
-def _jitter(images: Tensor, values: Tensor, hue: Tensor, first: Tensor) -> Tensor:
-    """All turns for one piece of a batch, `values` (N, turns, 4).
+def _jitter_in_turns(images: Tensor, order: Tensor, draws: list[Tensor], additive: bool) -> Tensor:
+    """All images together, by `TURNS`: the same shapes whatever the draws, for accelerators.
 
-    Each is x -> x * share + rest, where rest keeps black, the mean, or the V of HSV where it was,
-    then a clip. To sit out is to multiply with 1 and to add 0: several times faster than choosing.
-    But what has not had its first turn must not be clipped, so it is put back before that.
+    Each turn is x -> x * share + rest, where rest keeps black, the mean, or the V of HSV where it
+    was, then a clip. To sit out is to multiply with 1 and to add 0: faster than choosing. But what
+    has not had its first turn must not be clipped, so it is put back before that.
     """
+    brightness, contrast, saturation, hue = draws  # (N,) each
+    code = (order * order.new_tensor((64, 16, 4, 1))).sum(dim=1)
+    turns = _turns().to(images.device)[code]  # (N, turns), 4 for none
+    one, zero = torch.ones_like(hue), torch.zeros_like(hue)
+    scale, shift = (one, brightness) if additive else (brightness, zero)
+    factors = torch.stack([scale, contrast, saturation, one, one], dim=1).gather(1, turns)
+    shifts = torch.stack([shift, zero, zero, zero, zero], dim=1).gather(1, turns)
+    of_mean, unbound = (1 - factors) * (turns == 1), 1e12 * (turns != 2)
+    values = torch.stack([factors, of_mean, shifts, unbound], dim=2)  # (N, turns, 4)
     original, images = images, images.clone()
     for turn, kind in enumerate(TURNS):
         factor, of_mean, shift, unbound = values[:, turn].view(-1, 4, 1, 1, 1).unbind(dim=1)
         if kind != "L" and turn == TURNS.index(kind):
-            images.lerp_(original, (first == "LLSH".index(kind)).to(images).view(-1, 1, 1, 1))
+            images = choose(order[:, 0] == "LLSH".index(kind), original, images)
         if kind == "L":
             rest = of_mean * images.mean(dim=(2, 3), keepdim=True) + shift  # (N, 3, 1, 1)
             images.mul_(factor).add_(rest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -87,6 +88,18 @@ def test_every_recorded_case(golden):
         actual = actual[0] if case["op"] != "batch_random_blur" else actual
         error = (actual - expected).abs().max() / expected.abs().max()
         assert error < 1e-5, f"{name}: {error:.1e}"
+
+
+@pytest.mark.parametrize("additive", [True, False])
+def test_jitter_with_static_shapes_equals_jitter_in_groups(additive):
+    generator = torch.Generator().manual_seed(3)
+    x = 1.4 * torch.rand(96, 3, 6, 5, generator=generator) - 0.2  # as after a bicubic crop
+    order = torch.tensor(list(itertools.permutations(range(4)))).repeat(4, 1)  # each one 4 times
+    low, high = torch.tensor([[-0.8 if additive else 0.2, 0, 0, -0.2], [0.8, 1.8, 1.8, 0.2]])
+    draws = (low + (high - low) * torch.rand(96, 4, generator=generator)).unbind(dim=1)
+    expected = color._jitter_in_groups(x, order, draws, additive)
+    actual = color._jitter_in_turns(x, order, draws, additive)
+    torch.testing.assert_close(actual, expected, atol=1e-5, rtol=0)
 
 
 def test_one_image_is_resized_as_many_are(golden):
