@@ -113,14 +113,16 @@ def color_jitter(
         per_image(d, images).view(-1).expand(len(images))
         for d in (brightness, contrast, saturation, hue)
     ]
-    jitter = _jitter_in_groups if images.device.type == "cpu" else _jitter_in_turns
+    grouped = images.device.type == "cpu" and images.numel() > 2**21
+    jitter = _jitter_in_groups if grouped else _jitter_in_turns
     return jitter(images, order, draws, brightness_kind == "additive")
 
 
 def _jitter_in_groups(images: Tensor, order: Tensor, draws: list[Tensor], additive: bool) -> Tensor:
     """The images of each order together: the least arithmetic, but the draws decide the shapes.
 
-    For CPUs, where the draws are at hand and nothing is compiled for a shape.
+    For CPUs, where the draws are at hand and nothing is compiled for a shape, and for batches so
+    large that 24 times as many calls do not matter.
     """
     brightness = add_brightness if additive else scale_brightness
     operations = (brightness, adjust_contrast, adjust_saturation, adjust_hue)
@@ -153,7 +155,8 @@ def _turns() -> Tensor:
 
 
 def _jitter_in_turns(images: Tensor, order: Tensor, draws: list[Tensor], additive: bool) -> Tensor:
-    """All images together, by `TURNS`: the same shapes whatever the draws, for accelerators.
+    """All images together, by `TURNS`: the same shapes whatever the draws, for accelerators
+    and small batches.
 
     Each turn is x -> x * share + rest, where rest keeps black, the mean, or the V of HSV where it
     was, then a clip. To sit out is to multiply with 1 and to add 0: faster than choosing. But what

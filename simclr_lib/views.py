@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Generator, Tensor
@@ -70,7 +71,9 @@ def sample_crop_boxes(
     return torch.stack([top, left, tall, wide], dim=1).long()
 
 
-def sample_jitter(num: int, strength: float, brightness: str, generator: Generator) -> dict:
+def sample_jitter(
+    num: int, strength: float, brightness: str, generator: Generator
+) -> dict[str, Tensor]:
     """Draws of `color_jitter` for `num` images at strength s (appendix A).
 
     Brightness: delta in [-0.8 s, 0.8 s] if "additive", factor in [max(1 - 0.8 s, 0), 1 + 0.8 s] if
@@ -86,14 +89,28 @@ def sample_jitter(num: int, strength: float, brightness: str, generator: Generat
         "contrast": uniform(num, *factors, generator),
         "saturation": uniform(num, *factors, generator),
         "hue": uniform(num, -0.2 * strength, 0.2 * strength, generator),
-        "brightness_kind": brightness,
     }
 
 
-def sometimes(images: Tensor, changed: Tensor, probability: float, generator: Generator) -> Tensor:
-    """`changed` where a draw of the image falls below `probability`, else `images`."""
+def sometimes(
+    images: Tensor,
+    change: Callable[..., Tensor],
+    probability: float,
+    generator: Generator,
+    **draws: Tensor,
+) -> Tensor:
+    """`change(images, **draws)` for every image with this `probability`, else the image itself.
+
+    `draws` are one for each image, (N, ...). On a CPU, where the choice is at hand, only the chosen
+    are changed; elsewhere all are, and then the choice is made, so that shapes stay the same.
+    """
     chosen = torch.rand(len(images), generator=generator) < probability
-    return color.choose(chosen, changed, images)
+    if images.device.type == "cpu":
+        index = chosen.nonzero()[:, 0]
+        some = {name: draw[index] for name, draw in draws.items()}
+        return images.index_copy(0, index, change(images[index], **some))
+    draws = {name: draw.to(images.device) for name, draw in draws.items()}
+    return color.choose(chosen, change(images, **draws), images)
 
 
 def _crop(images: Tensor, config: Config, generator: Generator) -> Tensor:
@@ -112,17 +129,17 @@ def _cut(images: Tensor, boxes: Tensor, size: int) -> Tensor:
 
 
 def _flip(images: Tensor, config: Config, generator: Generator) -> Tensor:
-    return sometimes(images, ops.flip(images), 0.5, generator)
+    return sometimes(images, ops.flip, 0.5, generator)
 
 
 def _jitter(images: Tensor, config: Config, generator: Generator) -> Tensor:
     draws = sample_jitter(len(images), config.color_strength, config.brightness, generator)
-    draws = {k: v.to(images.device) if isinstance(v, Tensor) else v for k, v in draws.items()}
-    return sometimes(images, color.color_jitter(images, **draws), 0.8, generator)
+    jitter = partial(color.color_jitter, brightness_kind=config.brightness)
+    return sometimes(images, jitter, 0.8, generator, **draws)
 
 
 def _grayscale(images: Tensor, config: Config, generator: Generator) -> Tensor:
-    return sometimes(images, color.to_grayscale(images), 0.2, generator)
+    return sometimes(images, color.to_grayscale, 0.2, generator)
 
 
 def _color(images: Tensor, config: Config, generator: Generator) -> Tensor:
@@ -137,8 +154,8 @@ def _blur(images: Tensor, config: Config, generator: Generator) -> Tensor:
     """
     images = images.clamp(0, 1)
     sigma = uniform(len(images), 0.1, 2.0, generator)
-    blurred = ops.gaussian_blur(images, sigma, images.shape[2] // 10)
-    return sometimes(images, blurred, 0.5, generator)
+    blur = partial(ops.gaussian_blur, kernel_size=images.shape[2] // 10)
+    return sometimes(images, blur, 0.5, generator, sigma=sigma)
 
 
 def _cutout(images: Tensor, config: Config, generator: Generator) -> Tensor:
@@ -159,7 +176,8 @@ def _rotate(images: Tensor, config: Config, generator: Generator) -> Tensor:
 
 def _motion_blur(images: Tensor, config: Config, generator: Generator) -> Tensor:
     angle = uniform(len(images), 0, math.pi, generator)
-    return sometimes(images, ops.motion_blur(images, angle, MOTION_LENGTH), 0.5, generator)
+    blur = partial(ops.motion_blur, length=MOTION_LENGTH)
+    return sometimes(images, blur, 0.5, generator, angle=angle)
 
 
 SAMPLERS: dict[str, Callable[[Tensor, Config, Generator], Tensor]] = {
@@ -174,8 +192,8 @@ SAMPLERS: dict[str, Callable[[Tensor, Config, Generator], Tensor]] = {
     "rotate": _rotate,
     "motion_blur": _motion_blur,
     "sobel": lambda images, config, generator: ops.sobel(images),
-    "equalize": lambda images, config, g: sometimes(images, ops.equalize(images), 0.5, g),
-    "solarize": lambda images, config, g: sometimes(images, ops.solarize(images), 0.5, g),
+    "equalize": lambda images, config, g: sometimes(images, ops.equalize, 0.5, g),
+    "solarize": lambda images, config, g: sometimes(images, ops.solarize, 0.5, g),
 }
 
 

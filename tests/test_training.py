@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import random
 import signal
 import subprocess
@@ -233,3 +234,21 @@ def test_history_is_plain_numbers(smoke, data):
     history = trainer.pretrain(smoke, data).history
     assert json.loads(json.dumps(history)) == history
     assert set(history) == set(trainer.HISTORY)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
+def test_freed_memory_is_kept_for_the_next_step():
+    program = """
+import resource, torch
+from simclr_lib import devices
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(5):
+        torch.ones(2**24)  # 64 MB, 16,384 pages
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+without = faults()
+assert devices.keep_freed_memory()
+faults()
+assert faults() < without / 10, without
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
