@@ -248,7 +248,7 @@ def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 without = faults()
 assert devices.keep_freed_memory()
-faults()
-assert faults() < without / 10, without
+later = [faults() for _ in range(6)]  # the first rounds still shape the heap
+assert later[-1] < without / 10, (without, later)
 """
     subprocess.run([sys.executable, "-c", program], check=True)
