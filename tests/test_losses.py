@@ -103,6 +103,17 @@ def test_memory_grows_with_n_not_its_square():
     assert largest(lambda z: nt_xent(z, tile=256)) < views * 256 * 4
 
 
+def test_metrics_of_many_images_equal_the_whole_matrix():
+    z = torch.randn(2 * 1500, 8, generator=torch.Generator().manual_seed(6))  # in 3 blocks of rows
+    unit = z / z.norm(dim=1, keepdim=True)
+    logits = unit[:1500] @ unit[1500:].T / 0.5
+    hits = (logits.argmax(dim=1) == torch.arange(1500)).float().mean()
+    entropy = torch.distributions.Categorical(logits=logits).entropy().mean()
+    metrics = contrastive_metrics(z, 0.5)
+    assert metrics.accuracy.item() == pytest.approx(hits.item())
+    assert metrics.entropy.item() == pytest.approx(entropy.item(), rel=1e-4)
+
+
 def test_collapse_costs_log_2n_minus_1():
     assert nt_xent(torch.ones(64, 8), 0.1).item() == pytest.approx(math.log(63), rel=1e-6)
 
