@@ -7,6 +7,7 @@ import datetime
 import importlib
 import json
 import platform
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -19,18 +20,25 @@ PACKAGES = ("torch", "torchvision", "lightly", "kornia", "pillow", "simplejpeg")
 RESULTS = Path(__file__).parent / "results.json"
 
 
-def markdown(rows: list[Row]) -> str:
+def markdown(rows: Iterable[Row]) -> str:
     """The table of `rows`, in Markdown."""
     lines = [
-        "| what | ours | other | ratio (min to max) | goal |",
-        "| --- | --- | --- | --- | --- |",
+        "| what | ours | other | ratio (min to max) |",
+        "| --- | --- | --- | --- |",
     ]
     for row in rows:
         ratio = f"{row.ratio:.2f}" if row.ratio is not None else ""
         if row.spread:
             ratio += f" ({row.spread[0]:.2f} to {row.spread[1]:.2f})"
-        lines.append(f"| {row.what} | {row.ours} | {row.other} | {ratio} | {row.goal} |")
+        lines.append(f"| {row.what} | {row.ours} | {row.other} | {ratio} |")
     return "\n".join(lines)
+
+
+def report(kept: dict[str, dict]) -> str:
+    """All results kept, as the README shows them: the table, and where and when it was made."""
+    table = markdown(Row(**row) for name in NAMES for row in kept[name]["rows"])
+    made = {f"{k['machine']}, {k['date']}, commit {k['commit']}" for k in kept.values()}
+    return f"{table}\n\nMeasured on: {'; '.join(sorted(made))}."
 
 
 def main() -> None:

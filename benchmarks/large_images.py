@@ -150,6 +150,6 @@ def run() -> list[Row]:
     made = [seconds * number / whole for seconds in made]
     return [
         row(f"{what}: our workers' part, of decoding alone ({name})", number, unit, *against[name]),
-        row(f"{what}: all, of decoding alone ({name})", number, unit, made, decoded, "0.80"),
+        row(f"{what}: all, of decoding alone ({name})", number, unit, made, decoded),
         row(f"{what}, against torchvision", number, unit, *compare((views,), (torchvision_views,))),
     ]

@@ -21,7 +21,6 @@ class Row(NamedTuple):
     other: str
     ratio: float | None = None
     spread: tuple[float, float] | None = None  # smallest and largest ratio of a pair
-    goal: str = ""
 
 
 class Side:
@@ -86,10 +85,8 @@ def compare(ours: tuple, other: tuple, pairs: int = PAIRS) -> tuple[list[Any], l
     return list(first), list(second)
 
 
-def row(
-    what: str, work: float, unit: str, ours: list[float], other: list[float], goal: str = ""
-) -> Row:
+def row(what: str, work: float, unit: str, ours: list[float], other: list[float]) -> Row:
     """A line of rates: `work` units in each turn of so many seconds."""
     ratios = [b / a for a, b in zip(ours, other, strict=True)]
     rates = [f"{work / statistics.median(times):,.0f} {unit}" for times in (ours, other)]
-    return Row(what, *rates, statistics.median(ratios), (min(ratios), max(ratios)), goal)
+    return Row(what, *rates, statistics.median(ratios), (min(ratios), max(ratios)))

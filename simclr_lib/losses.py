@@ -110,7 +110,8 @@ def _negative_tiles(
     starts = range(0, len(z), tile)
     for top, left in itertools.combinations_with_replacement(starts, 2):
         rows, columns = slice(top, top + tile), slice(left, left + tile)
-        s = (z[rows] @ z[columns].T).div_(temperature)
+        with torch.autocast(z.device.type, enabled=False):  # also where the caller works in bf16
+            s = (z[rows] @ z[columns].T).div_(temperature)
         for other in (-len(z) // 2, 0, len(z) // 2):  # a view itself, and its other view
             s.diagonal(other + top - left).fill_(-torch.inf)
         yield rows, columns, s

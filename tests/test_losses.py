@@ -131,6 +131,9 @@ def test_half_precision_input_is_computed_in_float32():
     z = torch.randn(32, 16, generator=torch.Generator().manual_seed(3)).bfloat16()
     assert nt_xent(z).dtype == torch.float32
     assert nt_xent(z).item() == pytest.approx(nt_xent(z.float()).item())
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = nt_xent(z.float()).item()
+    assert inside == nt_xent(z.float()).item()
 
 
 @pytest.mark.parametrize(

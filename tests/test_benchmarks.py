@@ -1,0 +1,41 @@
+"""The harness of the benchmarks; what it measures is not a matter of tests."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from benchmarks.__main__ import RESULTS, report
+from benchmarks.augmentation import ours
+from benchmarks.sides import compare, row
+
+
+def fails():
+    raise ValueError("made to fail")
+
+
+def test_two_sides_take_turns():
+    first, second = compare((ours, 8, 32, False), (ours, 4, 32, False), pairs=2)
+    assert len(first) == len(second) == 2
+    assert min(first + second) > 0
+
+
+def test_a_side_that_fails_ends_the_comparison():
+    with pytest.raises(RuntimeError, match="ended early"):
+        compare((ours, 4, 32, False), (fails,))
+
+
+def test_ratios_are_taken_pair_by_pair():
+    made = row("work", 100, "images/s", [1.0, 2.0, 4.0], [2.0, 6.0, 4.0])
+    assert (made.ours, made.other) == ("50 images/s", "25 images/s")
+    assert (made.ratio, made.spread) == (2.0, (1.0, 3.0))
+
+
+def test_speed_in_the_readme_is_that_of_the_results():
+    text = (RESULTS.parent.parent / "README.md").read_text("utf-8")
+    shown = re.search(r"<!-- speed.*?-->\n(.*?)\n<!-- end of speed -->", text, re.S)
+    assert shown, "README.md has lost its table of speed"
+    expected = report(json.loads(RESULTS.read_text("utf-8")))
+    assert shown[1].strip() == expected, f"results.json says:\n{expected}"
