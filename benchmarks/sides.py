@@ -76,7 +76,8 @@ def compare(ours: tuple, other: tuple, pairs: int = PAIRS) -> tuple[list[Any], l
     """What `pairs` turns of both sides give; each side is (factory, *args)."""
     sides: list[Side] = []
     try:
-        sides += [Side(*ours), Side(*other)]
+        for factory, *args in (ours, other):
+            sides.append(Side(factory, *args))
         results = [(sides[0].turn(), sides[1].turn()) for _ in range(pairs)]
     finally:
         for side in sides:
