@@ -20,8 +20,10 @@ from .color import Draw, per_image, to_grayscale
 # --- Geometry -----------------------------------------------------------------------------------
 
 
-def crop_and_resize(images: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Cut a box out of every image and resize it by bicubic interpolation.
+def crop_and_resize(
+    images: Tensor, boxes: Tensor, size: tuple[int, int], cubic: bool = True
+) -> Tensor:
+    """Cut a box out of every image and resize it by bicubic interpolation (or bilinear).
 
     `boxes` is (N, 4) or (4,): top, left, height, width in whole pixels, inside the image. `size`
     is (height, width) of the result, (N, C, *size). No antialiasing, half-pixel centres, cubic
@@ -33,7 +35,7 @@ def crop_and_resize(images: Tensor, boxes: Tensor, size: tuple[int, int]) -> Ten
 
     def weights(start: Tensor, length: Tensor, pixels: int, size: int) -> Tensor:
         """(N, size, pixels): the share of every source pixel in every target pixel of one axis."""
-        taps, shares = _taps(length, size)
+        taps, shares = _taps(length, size, cubic)
         zeros = shares.new_zeros(len(start), size, pixels)
         return zeros.scatter_add_(2, taps + start.long().view(-1, 1, 1), shares)
 
@@ -48,7 +50,7 @@ def _resample(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return rows[:, None] @ across.unflatten(1, images.shape[1:3])
 
 
-def resize_one(image: Tensor, size: tuple[int, int]) -> Tensor:
+def resize_one(image: Tensor, size: tuple[int, int], cubic: bool = True) -> Tensor:
     """What `crop_and_resize` makes of a whole image, for a single one, (1, C, H, W).
 
     A bag of an embedding is a weighted sum of rows of a table; so is a row of the result, of four
@@ -56,7 +58,7 @@ def resize_one(image: Tensor, size: tuple[int, int]) -> Tensor:
     """
 
     def resized(table: Tensor, size: int) -> Tensor:  # (rows, values) to (size, values)
-        taps, shares = _taps(table.new_full((1,), len(table)), size)
+        taps, shares = _taps(table.new_full((1,), len(table)), size, cubic)
         return F.embedding_bag(taps[0], table, per_sample_weights=shares[0], mode="sum")
 
     pixels = image[0].permute(1, 2, 0)  # (H, W, C)
@@ -66,7 +68,7 @@ def resize_one(image: Tensor, size: tuple[int, int]) -> Tensor:
     return across.unflatten(1, turned.shape[1:]).permute(1, 2, 0)[None]
 
 
-def _taps(length: Tensor, size: int) -> tuple[Tensor, Tensor]:
+def _taps(length: Tensor, size: int, cubic: bool) -> tuple[Tensor, Tensor]:
     """One axis of boxes, `length` (N,) pixels to `size`: of which four pixels, and their shares.
 
     (N, size, 4) both, pixels counted from the edge of the box; those outside have no share.
@@ -77,8 +79,8 @@ def _taps(length: Tensor, size: int) -> tuple[Tensor, Tensor]:
     fraction = ((source - whole) * 1024).round() / 1024
     tap = torch.arange(-1, 3, device=length.device)
     distance = (fraction[:, :, None] - tap).abs()
-    near = (1.5 * distance - 2.5) * distance * distance + 1
-    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+    near = (1.5 * distance - 2.5) * distance * distance + 1 if cubic else 1 - distance
+    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2 if cubic else 0.0
     pixel = whole[:, :, None] + tap
     last = length.view(-1, 1, 1) - 1
     shares = torch.where(distance <= 1, near, far) * ((pixel >= 0) & (pixel <= last))

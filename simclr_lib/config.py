@@ -20,7 +20,16 @@ TRANSFORMS = (
     *("crop", "flip", "color", "jitter", "grayscale", "blur"),  # appendix A
     *("cutout", "sobel", "noise", "rotate"),  # Figure 5
     *("equalize", "solarize", "motion_blur"),  # appendix B.2
+    "identity",  # nothing at all: the other branch of Figure 5
 )
+LOSSES = (
+    *("nt_xent", "nt_logistic", "nt_logistic_semi_hard"),
+    *("margin_triplet", "margin_triplet_semi_hard"),
+)
+# What `without` can switch off (notebook 08): batch norm's exclusion from decay and adaptation in
+# LARS; batch norm in the head; scale zero at the end of a residual block; bicubic instead of
+# bilinear crops; both views in one forward pass, so that they share batch-norm statistics.
+DETAILS = ("lars_exclusions", "head_batch_norm", "zero_gamma", "bicubic", "joint_views")
 
 # Where the two eras of the official code differ (v1: the paper of ICML 2020, v2: NeurIPS 2020).
 RECIPES: dict[str, dict[str, Any]] = {
@@ -36,18 +45,18 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 # For 32 pixels appendix B.9 has no blur, and colour of strength 0.5.
 _SMALL = {"image_size": 32, "augmentations": "crop+flip+color", "color_strength": 0.5, "depth": 18}
-_SHORT = {"stem": "tiny", "learning_rate_scaling": "sqrt", "temperature": 0.2, "batch_size": 128}
+_SHORT = {"stem": "tiny", "learning_rate_scaling": "sqrt", "temperature": 0.2, "batch_size": 64}
 _EMBEDDED = _SMALL | _SHORT | {"dataset": "synthetic", "base_learning_rate": 0.6}
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": _EMBEDDED
-    | {"num_images": 256, "batch_size": 64, "base_channels": 4, "epochs": 2}
+    | {"num_images": 256, "base_channels": 4, "epochs": 2}
     | {"warmup_epochs": 0.5, "probe_epochs": 2},
     "quick": _EMBEDDED
     | {"num_images": 8192, "base_channels": 8, "epochs": 5}
     | {"warmup_epochs": 1.0, "probe_epochs": 20},
     "laptop": _SMALL
     | _SHORT
-    | {"dataset": "cifar10", "base_channels": 16, "epochs": 30}
+    | {"dataset": "cifar10", "base_channels": 16, "batch_size": 128, "epochs": 10}
     | {"base_learning_rate": 0.3, "warmup_epochs": 1.0, "probe_epochs": 30},
     # Appendix B.9, with the ResNet-18 of the official README (the paper's own is depth 50).
     "gpu": _SMALL
@@ -125,8 +134,9 @@ class Config:
         "crop+flip+color+blur", "transformations in order, joined by +", Chain(TRANSFORMS)
     )
     second_view: str = _parameter(
-        "", "those of the other view (empty: the same; Figure 5: crop)", Chain(TRANSFORMS)
+        "", "those of the other view (empty: the same; Figure 5: identity)", Chain(TRANSFORMS)
     )
+    shared_crop: bool = _parameter(False, "crop once for both views first, Figure 5", (True, False))
     color_strength: float = _parameter(1.0, "s of appendix A, Table 1", _NOT_NEGATIVE)
     brightness: str = _parameter("additive", "v1 adds, v2 scales", ("additive", "multiplicative"))
     crop_area_min: float = _parameter(
@@ -142,9 +152,11 @@ class Config:
     sk_ratio: float = _parameter(0.0, "selective kernels and ResNet-D (v2: 0.0625)", Interval(0, 1))
     head_layers: int = _parameter(2, "0 none, 1 linear, 2 paper v1, 3 paper v2", (0, 1, 2, 3))
     projection_dim: int = _parameter(128, "dimension of z, Figure 8", _POSITIVE)
-    # NT-Xent (Section 2.1)
+    # Loss (Section 2.1)
+    loss: str = _parameter("nt_xent", "of Table 4", LOSSES)
     temperature: float = _parameter(0.1, "tau, Table 5", _POSITIVE)
     l2_normalize: bool = _parameter(True, "cosine similarity, Table 5", (True, False))
+    margin: float = _parameter(0.4, "m of the margin triplet loss, Table 2", _NOT_NEGATIVE)
     # Optimisation (Section 2.2, appendix B.1)
     batch_size: int = _parameter(4096, "N, images per step over all devices", Interval(2))
     epochs: int = _parameter(100, "passes over the images", _POSITIVE)
@@ -153,6 +165,7 @@ class Config:
     warmup_epochs: float = _parameter(10.0, "linear warm-up", _NOT_NEGATIVE)
     momentum: float = _parameter(0.9, "of LARS", Interval(0, 0.9999))
     weight_decay: float = _parameter(1e-6, "of LARS", _NOT_NEGATIVE)
+    without: str = _parameter("", "details switched off, joined by +", Chain(DETAILS))
     # Evaluation (appendix B.6)
     probe_epochs: int = _parameter(90, "of the linear probe by SGD", _POSITIVE)
     # Running
@@ -220,6 +233,10 @@ class Config:
     def image_set_known(self) -> bool:
         """Whether `dataset` is a name we know or an existing folder."""
         return self.dataset in DATASETS or Path(self.dataset).expanduser().is_dir()
+
+    def has(self, detail: str) -> bool:
+        """Whether a detail of the recipe, one of `DETAILS`, is on."""
+        return detail not in self.without.split("+")
 
     @property
     def views(self) -> int:

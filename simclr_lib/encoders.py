@@ -80,7 +80,7 @@ class Block(nn.Module):
     shortcut. The first block of every group has a projection shortcut, also in group 1.
     """
 
-    def __init__(self, branch: nn.Module, shortcut: nn.Module) -> None:
+    def __init__(self, branch: nn.Sequential, shortcut: nn.Module) -> None:
         super().__init__()
         self.branch = branch
         self.shortcut = shortcut
@@ -208,7 +208,7 @@ class ResNet(nn.Module):
 
 def build_encoder(config: Config, generator: Generator) -> ResNet:
     """The encoder that `config` describes."""
-    return ResNet(
+    encoder = ResNet(
         config.depth,
         config.width,
         base_channels=config.base_channels,
@@ -216,6 +216,11 @@ def build_encoder(config: Config, generator: Generator) -> ResNet:
         sk_ratio=config.sk_ratio,
         generator=generator,
     )
+    if not config.has("zero_gamma"):
+        for block in encoder.modules():
+            if isinstance(block, Block):
+                nn.init.ones_(block.branch[-1].gamma)
+    return encoder
 
 
 def parameter_count(module: nn.Module) -> int:

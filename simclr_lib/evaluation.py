@@ -16,7 +16,7 @@ from . import devices
 from .config import Config
 from .data import Data, ImageFiles, ImageSet
 from .heads import linear_classifier
-from .losses import l2_normalize
+from .losses import ContrastiveMetrics, contrastive_metrics, l2_normalize
 from .optimizers import scaled_learning_rate, total_steps, warmup_cosine
 from .streams import batches, center_batches, epoch_order
 
@@ -125,7 +125,11 @@ def _logistic_regression(x: Tensor, y: Tensor, start: Tensor, l2: float) -> Tens
     """Weights (features + 1, classes), the last row the bias, that minimise the loss above."""
     weights = start.clone().requires_grad_()
     optimizer = torch.optim.LBFGS(
-        [weights], max_iter=200, tolerance_grad=1e-5, line_search_fn="strong_wolfe"
+        [weights],
+        max_iter=200,
+        tolerance_grad=1e-5,
+        tolerance_change=1e-7,
+        line_search_fn="strong_wolfe",
     )
 
     def closure() -> Tensor:
@@ -201,8 +205,56 @@ def _fixed(found, config, device, total):  # noqa: ANN001, ANN202
         yield train[chosen], labels[chosen]
 
 
-def evaluate(encoder: nn.Module, data: Data, config: Config) -> dict[str, float]:
-    """The metrics of a record: test accuracy, percent, of the linear probe and of k-NN on h."""
+@torch.no_grad()
+def contrastive(
+    encoder: nn.Module, head: nn.Module, images: ImageSet | ImageFiles, config: Config
+) -> ContrastiveMetrics:
+    """Contrastive accuracy and entropy on new views of `images`, in whole batches, as Table 5.
+
+    The network is used as at test time; the draws depend on `config.seed` alone.
+    """
+    device = devices.choose(config.device)
+    network = nn.Sequential(encoder, head).to(device)
+    was_training = [encoder.training, head.training]
+    network.eval()
+    size = min(config.batch_size, len(images))
+    found = []
+    stream = batches(images, config.replace(batch_size=size), device, 0, len(images) // size)
+    for views, _ in stream:
+        z = network(views.contiguous(memory_format=torch.channels_last))
+        found.append(torch.stack(contrastive_metrics(z, config.temperature, config.l2_normalize)))
+    encoder.train(was_training[0])
+    head.train(was_training[1])
+    return ContrastiveMetrics(*torch.stack(found).mean(dim=0).cpu())
+
+
+@torch.no_grad()
+def project(found: Features, head: nn.Module) -> Features:
+    """The same with z = g(h) in place of h; the head as it is at test time."""
+    was_training, device = head.training, next(iter(head.parameters()), found.test).device
+    head.eval()
+    parts = {name: getattr(found, name) for name in ("train", "validation", "test")}
+    parts = {name: head(h.to(device)).float().cpu() for name, h in parts.items()}
+    head.train(was_training)
+    return found._replace(**parts)
+
+
+def evaluate(
+    encoder: nn.Module, data: Data, config: Config, head: nn.Module | None = None
+) -> dict[str, float]:
+    """The metrics of a record: test accuracy, percent, of the linear probe and of k-NN on h.
+
+    With the projection `head` of a SimCLR run also `linear_z`, the probe on z = g(h), and on new
+    views of the test images `contrastive_accuracy`, percent, and `entropy`, nats (Table 5).
+    """
+    device = str(devices.choose(config.device))
     found = features(encoder, data, config)
-    probe = linear_probe(found, device=str(devices.choose(config.device)))
-    return {"linear": probe.accuracy, "knn": knn(found), "l2": probe.l2}
+    probe = linear_probe(found, device=device)
+    metrics = {"linear": probe.accuracy, "knn": knn(found), "l2": probe.l2}
+    if head is not None:
+        same = config.head_layers == 0
+        at_z = probe if same else linear_probe(project(found, head), device=device)
+        match = contrastive(encoder, head, data.test, config)
+        metrics |= {"linear_z": at_z.accuracy, "entropy": match.entropy.item()}
+        metrics["contrastive_accuracy"] = 100 * match.accuracy.item()
+    return metrics

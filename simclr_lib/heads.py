@@ -12,11 +12,18 @@ class ProjectionHead(nn.Module):
 
     `layers` 0 is the identity ("none" in Figure 8), 1 is linear, 2 is the paper's v1 head and 3 is
     v2's. Hidden layers are as wide as h. The last batch norm has a scale but no offset. `forward`
-    takes h (N, features) and returns z (N, `projection_dim`), or h itself if `layers` is 0.
+    takes h (N, features) and returns z (N, `projection_dim`), or h itself if `layers` is 0. With
+    `batch_norm=False` the layers have a bias instead (notebook 08 shows what that costs).
     """
 
     def __init__(
-        self, features: int, layers: int = 2, projection_dim: int = 128, *, generator: Generator
+        self,
+        features: int,
+        layers: int = 2,
+        projection_dim: int = 128,
+        batch_norm: bool = True,
+        *,
+        generator: Generator,
     ) -> None:
         super().__init__()
         if layers not in (0, 1, 2, 3):
@@ -25,7 +32,8 @@ class ProjectionHead(nn.Module):
         for index in range(layers):
             last = index == layers - 1
             width = projection_dim if last else features
-            parts = [dense(features, width, generator=generator), BatchNorm(width, beta=not last)]
+            parts = [dense(features, width, bias=not batch_norm, generator=generator)]
+            parts += [BatchNorm(width, beta=not last)] if batch_norm else []
             self.layers.append(nn.Sequential(*parts, *([] if last else [nn.ReLU()])))
         self.features = projection_dim if layers else features
 

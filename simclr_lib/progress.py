@@ -17,15 +17,15 @@ class Progress:
         self.label, self.total, self.begun, self.first = label, total, time.monotonic(), done
         self.shown, self.cell = 0.0, _notebook_cell()
 
-    def update(self, done: int, note: str = "") -> None:
-        """Show that `done` of `total` are done."""
+    def update(self, done: int, note: str = "", count: str = "") -> None:
+        """Show that `done` of `total` are done; `count` replaces these two numbers."""
         now, last = time.monotonic(), done >= self.total
         if now - self.shown < 0.5 and not last:
             return
         self.shown = now
         spent = now - self.begun
         left = spent / max(done - self.first, 1) * (self.total - done)
-        line = f"{self.label} {done}/{self.total}"
+        line = f"{self.label} {count or f'{done}/{self.total}'}"
         line += f", {spent:.0f} s" if last else f", {left:.0f} s left"
         line += f", {note}" if note else ""
         bar = f"{'█' * (20 * done // self.total):░<20} {line}"

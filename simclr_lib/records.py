@@ -1,7 +1,8 @@
 """One JSON record a run: what was run, with what, and what came out.
 
-Records of the reference runs are committed under `reproductions/records/NAME/`; a user's own go to
-`OUTPUT_DIR/NAME/`. Tables and figures draw both, so results accumulate.
+Records of the reference runs are committed under `reproductions/records/`, a user's own go to
+`OUTPUT_DIR/records/`. Tables and figures take from both what they compare, so results accumulate
+and a run serves every table it belongs to.
 """
 
 from __future__ import annotations
@@ -14,16 +15,12 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import devices
 from .config import Config
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 FREE = ("device", "workers", "checkpoint_minutes", "preset")  # may change between attempts
 PACKAGES = ("torch", "torchvision", "torch_xla", "numpy", "scikit-learn")
@@ -104,52 +101,49 @@ def write(record: dict[str, Any], directory: Path, name: str) -> Path:
 
 
 def add(
-    name: str, config: Config, method: str, metrics: dict[str, float], run: Any = None
+    config: Config, method: str, metrics: dict[str, float], run: Any = None, **more: Any
 ) -> dict[str, Any]:
-    """Record one network of the experiment `name`; a repetition replaces its earlier record.
+    """Record one network in the user's pool; a repetition replaces its earlier record.
 
-    `method` says how it was trained ("SimCLR", "random", ...), `run` is what the trainer returned.
+    `method` says how it was trained ("SimCLR", "random", ...), `run` is what the trainer returned,
+    `more` are further fields.
     """
-    more = {"history": run.history, "seconds": round(run.seconds, 1)} if run else {}
+    if run is not None:
+        more |= {"history": run.history, "seconds": round(run.seconds, 1)}
     record = make(config, metrics, method=method, **more)
-    label = "-".join(re.findall(r"[a-z0-9]+", method.lower()))
-    write(record, output_dir(config) / name, run_id(config, label))
+    path = path_of(config, method)
+    write(record, path.parent, path.stem)
     return record
 
 
-def read(name: str, config: Config | None = None) -> list[dict[str, Any]]:
-    """Records of the experiment `name`: the committed reference runs, then the user's own.
+def path_of(config: Config, method: str) -> Path:
+    """Where the user's record of a run is, or will be."""
+    label = "-".join(re.findall(r"[a-z0-9]+", method.lower()))
+    return output_dir(config) / "records" / f"{run_id(config, label)}.json"
 
-    Each gets a field `source`: "reference" or "yours". A damaged file raises `ValueError`.
+
+def read(config: Config | None = None) -> list[dict[str, Any]]:
+    """All records: the committed reference runs, then, with a `config`, the user's own.
+
+    Each gets a field `source`: "reference" or "yours". A parameter that did not exist when a record
+    was made has its default, which is what was done then. A damaged file raises `ValueError`.
     """
-    places = {"reference": project_root() / "reproductions" / "records" / name}
+    places = {"reference": project_root() / "reproductions" / "records"}
     if config is not None:
-        places["yours"] = output_dir(config) / name
+        places["yours"] = output_dir(config) / "records"
+    defaults = Config().as_record()
     found = []
     for source, directory in places.items():
         for path in sorted(directory.glob("*.json")):
             try:
-                found.append({"source": source, **json.loads(path.read_text("utf-8"))})
-            except ValueError as error:
+                record = json.loads(path.read_text("utf-8"))
+                record["config"] = defaults | record["config"]
+            except (KeyError, TypeError, ValueError) as error:
                 raise ValueError(f"{path} is not a record: {error}; delete or mend it") from error
+            found.append({"source": source, **record})
     return found
 
 
-def table(
-    found: Sequence[dict[str, Any]], by: Sequence[str], metric: str = "linear"
-) -> pd.DataFrame:
-    """Mean, standard deviation and number of runs of a metric, one row for each value of `by`.
-
-    `by` names fields of the record ("method", "source") or parameters ("width", "dataset").
-    """
-    import pandas as pd
-
-    rows = [
-        {key: record.get(key, record["config"].get(key)) for key in by}
-        | {metric: record["metrics"][metric]}
-        for record in found
-    ]
-    if not rows:
-        return pd.DataFrame(columns=[*by, "mean", "std", "runs"])
-    grouped = pd.DataFrame(rows).groupby(list(by), sort=False)[metric]
-    return grouped.agg(mean="mean", std="std", runs="count").reset_index()
+def identity(config: dict[str, Any], *free: str) -> tuple:
+    """What makes two recorded runs the same: all parameters but where it ran, and but `free`."""
+    return tuple(sorted((k, v) for k, v in config.items() if k not in (*FREE, *free)))

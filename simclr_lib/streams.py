@@ -99,7 +99,9 @@ class _Crops(Dataset):
         else:
             raise ValueError(f"10 files in a row cannot be read, from {self.files.paths[index]}")
         generator = Generator().manual_seed(seed)
-        if self.names:
+        if self.config.shared_crop and len(self.names) == 2:
+            crops = [first_crop(image, "crop", self.config, generator)[0].clamp_(0, 1)] * 2
+        elif self.names:
             crops = [first_crop(image, names, self.config, generator)[0] for names in self.names]
         else:
             crops = [center_view(image, self.config.image_size)]
@@ -130,8 +132,12 @@ def _file_batches(
         generator = step_generator(config.seed, step)
         made = []
         for branch, transforms in enumerate(names):
-            rest = first_crop(crops[:0, branch], transforms, config, generator)[1]
-            made.append(distort(crops[:, branch].to(device), rest, config, generator))
+            x = crops[:, branch].to(device)
+            if pairs and config.shared_crop:
+                made.append(view(x, transforms, config, generator))
+            else:
+                rest = first_crop(crops[:0, branch], transforms, config, generator)[1]
+                made.append(distort(x, rest, config, generator))
         yield torch.cat(made), labels.to(device)
 
 

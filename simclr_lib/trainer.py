@@ -20,8 +20,9 @@ from .config import Config
 from .data import Data
 from .encoders import ResNet, build_encoder
 from .heads import ProjectionHead, linear_classifier
-from .losses import contrastive_metrics, nt_xent
-from .optimizers import LARS, total_steps, warmup_cosine, warmup_steps
+from .losses import contrastive_metrics
+from .optimizers import EXCLUDED, LARS, total_steps, warmup_cosine, warmup_steps
+from .other_losses import contrastive_loss
 from .progress import Progress
 from .streams import batches
 
@@ -52,7 +53,11 @@ def build(config: Config, classes: int = 0) -> tuple[ResNet, nn.Module]:
     if classes:
         return encoder, linear_classifier(encoder.features, classes, generator=generator)
     head = ProjectionHead(
-        encoder.features, config.head_layers, config.projection_dim, generator=generator
+        encoder.features,
+        config.head_layers,
+        config.projection_dim,
+        config.has("head_batch_norm"),
+        generator=generator,
     )
     return encoder, head
 
@@ -62,23 +67,28 @@ def random_encoder(config: Config) -> ResNet:
     return build(config)[0]
 
 
-def pretrain(config: Config, data: Data, label: str = "SimCLR") -> Run:
+def pretrain(
+    config: Config, data: Data, label: str = "SimCLR", progress: Progress | None = None
+) -> Run:
     """Train encoder and projection head on `data.pretrain` without labels (Algorithm 1).
 
     Interrupted, it goes on from its last checkpoint when called again with the same parameters;
-    finished, it leaves the weights of encoder and head in `OUTPUT_DIR/weights/`. Raises
-    `NotFiniteError` when training diverges.
+    finished, it leaves the weights of encoder and head in `OUTPUT_DIR/weights/`. `progress` is
+    told of every log point instead of a line of its own. Raises `NotFiniteError` when training
+    diverges.
     """
 
     def objective(z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        loss = nt_xent(z, config.temperature, config.l2_normalize)
+        loss = contrastive_loss(z, config)
         metrics = contrastive_metrics(z.detach(), config.temperature, config.l2_normalize)
         return loss, metrics.accuracy
 
-    return _train(config, data.pretrain, build(config), objective, True, label)
+    return _train(config, data.pretrain, build(config), objective, True, label, progress)
 
 
-def train_supervised(config: Config, data: Data, label: str = "supervised") -> Run:
+def train_supervised(
+    config: Config, data: Data, label: str = "supervised", progress: Progress | None = None
+) -> Run:
     """The same encoder, augmentations and optimizer on `data.train`, with the labels.
 
     One view of each image; the classifier is trained as any other layer.
@@ -88,7 +98,8 @@ def train_supervised(config: Config, data: Data, label: str = "supervised") -> R
         logits = logits.float()
         return F.cross_entropy(logits, labels), (logits.argmax(1) == labels).float().mean()
 
-    return _train(config, data.train, build(config, len(data.classes)), objective, False, label)
+    parts = build(config, len(data.classes))
+    return _train(config, data.train, parts, objective, False, label, progress)
 
 
 def train_step(
@@ -98,10 +109,16 @@ def train_step(
     labels: Tensor,
     objective: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
     dtype: torch.dtype,
+    passes: int = 1,
 ) -> Tensor:
-    """One update; returns (2,) loss and accuracy, still on the device."""
+    """One update; returns (2,) loss and accuracy, still on the device.
+
+    With 2 `passes` each of the two views goes through the network alone: same arithmetic, but
+    batch norm then normalises them apart.
+    """
     with devices.autocast(views.device, dtype):
-        outputs = network(views.contiguous(memory_format=torch.channels_last))
+        parts = views.contiguous(memory_format=torch.channels_last).chunk(passes)
+        outputs = network(parts[0]) if passes == 1 else torch.cat([network(x) for x in parts])
     loss, accuracy = objective(outputs, labels)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
@@ -116,6 +133,7 @@ def _train(
     objective: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
     pairs: bool,
     label: str,
+    progress: Progress | None,
 ) -> Run:
     records.commit()  # the code that runs is that of the beginning, whatever is committed meanwhile
     devices.keep_freed_memory()
@@ -127,7 +145,9 @@ def _train(
         lr=0.0,
         momentum=config.momentum,
         weight_decay=config.weight_decay,
+        exclude_from_weight_decay=EXCLUDED if config.has("lars_exclusions") else (),
     )
+    passes = 1 if config.has("joint_views") or not pairs else 2
     total = total_steps(len(images), config.batch_size, config.epochs)
     warmup = warmup_steps(len(images), config.batch_size, config.warmup_epochs)
     log_every = min(max(total // LOG_POINTS, 1), LOG_AT_LEAST)
@@ -137,7 +157,7 @@ def _train(
     pending: list[Tensor] = []  # (2,) of each update since the last log point
     first, before = _resume(path, network, optimizer, history, pending)
     begun = saved = logged = time.perf_counter()
-    progress = Progress(label, total, first)
+    progress = progress or Progress(label, total, first)
 
     for step, (views, labels) in enumerate(
         batches(images, config, device, first, total, pairs), start=first
@@ -145,7 +165,8 @@ def _train(
         rate = warmup_cosine(step, config.learning_rate, warmup, total)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        pending.append(train_step(network, optimizer, views, labels, objective, dtype))
+        metrics = train_step(network, optimizer, views, labels, objective, dtype, passes)
+        pending.append(metrics)
 
         if (step + 1) % log_every == 0 or step + 1 == total:
             loss, accuracy = torch.stack(pending).mean(dim=0).tolist()
@@ -229,7 +250,7 @@ def estimate(config: Config, data: Data, measured: int = 4) -> Cost:
     optimizer = LARS(network.named_parameters(), lr=0.0)
 
     def objective(z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return nt_xent(z, config.temperature, config.l2_normalize), z.new_zeros(())
+        return contrastive_loss(z, config), z.new_zeros(())
 
     warm = 2  # the first updates build caches and are not counted
     times = []

@@ -116,16 +116,16 @@ def sometimes(
 def _crop(images: Tensor, config: Config, generator: Generator) -> Tensor:
     area = (config.crop_area_min, 1.0)
     boxes = sample_crop_boxes(len(images), *images.shape[2:], generator, area)
-    return _cut(images, boxes, config.image_size)
+    return _cut(images, boxes, config.image_size, config.has("bicubic"))
 
 
-def _cut(images: Tensor, boxes: Tensor, size: int) -> Tensor:
+def _cut(images: Tensor, boxes: Tensor, size: int, cubic: bool = True) -> Tensor:
     """Boxes (N, 4) or (4,) of uint8 or float images as float32 (N, 3, size, size)."""
     if len(images) == 1 and images.device.type == "cpu":  # a worker process, with a large image
         top, left, height, width = boxes.view(4).tolist()
         box = images[:, :, top : top + height, left : left + width]
-        return ops.resize_one(to_float(box), (size, size))
-    return ops.crop_and_resize(to_float(images), boxes, (size, size))
+        return ops.resize_one(to_float(box), (size, size), cubic)
+    return ops.crop_and_resize(to_float(images), boxes, (size, size), cubic)
 
 
 def _flip(images: Tensor, config: Config, generator: Generator) -> Tensor:
@@ -194,6 +194,7 @@ SAMPLERS: dict[str, Callable[[Tensor, Config, Generator], Tensor]] = {
     "sobel": lambda images, config, generator: ops.sobel(images),
     "equalize": lambda images, config, g: sometimes(images, ops.equalize, 0.5, g),
     "solarize": lambda images, config, g: sometimes(images, ops.solarize, 0.5, g),
+    "identity": lambda images, config, generator: images,
 }
 
 
@@ -237,8 +238,13 @@ def branches(config: Config) -> tuple[str, str]:
 
 
 def two_views(images: Tensor, config: Config, generator: Generator) -> Tensor:
-    """(2N, 3, S, S): rows i and i + N are two random views of image i (Section 2.1)."""
+    """(2N, 3, S, S): rows i and i + N are two random views of image i (Section 2.1).
+
+    With `shared_crop` both are made from one random crop of the image, as in Figure 5.
+    """
     first, second = branches(config)
+    if config.shared_crop:
+        images = _crop(images, config, generator).clamp_(0, 1)
     if first == second:  # one pass over both: the draws are as independent as in two
         return view(images.repeat(2, 1, 1, 1), first, config, generator)
     return torch.cat([view(images, names, config, generator) for names in (first, second)])
