@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 STYLE = {
     "figure.dpi": 100,
@@ -208,24 +211,91 @@ def tsne(plt: Any, named: Mapping[str, Tensor], labels: Tensor, classes: Sequenc
 
 
 @_figure
-def accuracy_against_width(plt: Any, ours: Sequence[tuple], paper: Sequence[tuple]) -> Any:
-    """Table 6 as a picture: (width, accuracy, kind) of our runs; (width, top-1) of the paper."""
-    figure, axes = plt.subplots(1, 2, figsize=(8.5, 3.3), sharex=True, layout="constrained")
-    for (kind, line), marker in zip(_by_kind(ours).items(), "os^D", strict=False):
-        widths = sorted({width for width, _ in line})
-        means = [np.mean([a for w, a in line if w == width]) for width in widths]
-        axes[0].plot(widths, means, "-", marker=marker, label=kind)
-    axes[1].plot(*zip(*paper, strict=True), "-", marker="o", color="0.3", label="SimCLR")
-    for axis, title in zip(axes, ("our runs", "paper: ImageNet, ResNet-50"), strict=True):
-        axis.set(title=title, xlabel="width multiplier", ylabel="linear evaluation, top-1 %")
-        axis.set_xscale("log", base=2)
-        axis.set_xticks([1, 2, 4], ["1", "2", "4"])
-        axis.legend(fontsize=8)
+def sweep(
+    plt: Any,
+    panels: Mapping[str, pd.DataFrame],
+    x: str,
+    line: str | None = None,
+    *,
+    xlabel: str,
+    ylabel: str = "linear evaluation, top-1 %",
+) -> Any:
+    """Accuracy against one axis of a sweep, a panel for each table that has rows.
+
+    Tables have columns `x`, `line` (one line for each of its values), `value`, and `kind`: "yours"
+    is drawn as stars; of all else the mean is, with the standard deviation if there are several
+    rows; "digitized" is hollow. Values of `x` are equally spaced, and joined if they are numbers.
+    """
+    panels = {title: rows.dropna(subset=["value"]) for title, rows in panels.items()}
+    panels = {title: rows for title, rows in panels.items() if len(rows)}
+    count = max(len(panels), 1)
+    figure, axes = plt.subplots(
+        1, count, figsize=(1 + 3.8 * count, 3.5), squeeze=False, layout="constrained"
+    )
+    for axis, (title, rows) in zip(axes[0], panels.items(), strict=False):
+        numeric = all(isinstance(value, int | float) for value in rows[x])
+        ticks = sorted(set(rows[x])) if numeric else list(dict.fromkeys(rows[x]))
+        groups = rows.groupby(line, sort=False) if line else [("", rows)]
+        for index, (name, group) in enumerate(groups):
+            _sweep_line(axis, group, x, ticks, numeric, str(name), index)
+        axis.set_xticks(range(len(ticks)), [f"{t:g}" if numeric else str(t) for t in ticks])
+        axis.tick_params(axis="x", rotation=0 if numeric else 25)
+        axis.set_xlim(-0.5, len(ticks) - 0.5)
+        hollow = " (hollow: digitized)" if (rows["kind"] == "digitized").any() else ""
+        axis.set(title=title + hollow, xlabel=xlabel, ylabel=ylabel)
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(fontsize=8)
     return figure
 
 
-def _by_kind(rows: Sequence[tuple]) -> dict[str, list[tuple[float, float]]]:
-    grouped: dict[str, list[tuple[float, float]]] = {}
-    for width, accuracy, kind in rows:
-        grouped.setdefault(kind, []).append((width, accuracy))
-    return grouped
+def _sweep_line(
+    axis: Any, rows: pd.DataFrame, x: str, ticks: list, joined: bool, name: str, index: int
+) -> None:
+    """One line of `sweep`: means with deviations, and the user's own runs on top."""
+    own, color = rows["kind"] == "yours", f"C{index}"
+    means = rows[~own].groupby(x)["value"].agg(["mean", "std"])
+    means = means.reindex([tick for tick in ticks if tick in means.index])
+    places = [ticks.index(tick) for tick in means.index]
+    if len(means):
+        hollow = (rows["kind"] == "digitized").any()
+        axis.errorbar(
+            places, means["mean"], means["std"].fillna(0), capsize=3, color=color,
+            marker=MARKERS[index % len(MARKERS)], ls=LINES[index % len(LINES)] if joined else "",
+            label=name or None, mfc="white" if hollow else color,
+        )  # fmt: skip
+    at = [ticks.index(tick) for tick in rows[own][x]]
+    if at:
+        label = f"{name}, yours" if name else "yours"
+        axis.plot(at, rows[own]["value"], "*", ms=13, color=color, mec="black", label=label)
+
+
+@_figure
+def heat_maps(
+    plt: Any, panels: Mapping[str, pd.DataFrame], names: Sequence[str], label: str
+) -> Any:
+    """Square tables as pictures: columns `first` (row), `second` (column), `value`, `kind`.
+
+    Several rows of one cell are averaged. A cell that is missing stays white; one of the user's own
+    is framed. Every panel has its own scale of grey, and its numbers in it.
+    """
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(5.6 * len(panels), 5), squeeze=False, layout="constrained"
+    )
+    for axis, (title, rows) in zip(axes[0], panels.items(), strict=True):
+        cells = rows.groupby(["first", "second"])["value"].mean()
+        grid = np.array([[cells.get((a, b), np.nan) for b in names] for a in names])
+        picture = axis.imshow(grid, cmap="Greys_r")
+        middle = (np.nanmin(grid) + np.nanmax(grid)) / 2 if cells.size else 0
+        for (row, column), value in np.ndenumerate(grid):
+            if not np.isnan(value):
+                ink = "white" if value < middle else "black"
+                axis.text(column, row, f"{value:.1f}", ha="center", va="center", color=ink)
+        for _, row in rows[rows["kind"] == "yours"].iterrows():
+            corner = names.index(row["second"]) - 0.5, names.index(row["first"]) - 0.5
+            axis.add_patch(plt.Rectangle(corner, 1, 1, fill=False, ec="#d1495b", lw=2.5))
+        axis.set_xticks(range(len(names)), names, rotation=30)
+        axis.set_yticks(range(len(names)), names)
+        axis.set(title=title, xlabel="second transformation", ylabel="first transformation")
+        axis.grid(False)
+        figure.colorbar(picture, ax=axis, label=label, shrink=0.8)
+    return figure

@@ -96,8 +96,9 @@ def run(jobs: Sequence[Job], label: str = "sweep", processes: int = 0) -> None:
 def table(jobs: Sequence[Job], *axes: str, config: Config | None = None) -> pd.DataFrame:
     """One row for each record of these jobs, of any seed: axes, method, seed, source, metrics.
 
-    `axes` name parameters. `config` says where the user's own records are; without, only the
-    committed ones are read. A JPEG copy of a data set counts as that data set.
+    `failed` is true of a run that diverged, which has no metrics. `axes` name parameters. `config`
+    says where the user's own records are; without, only the committed ones are read. A JPEG copy of
+    a data set counts as that data set.
     """
     import pandas as pd
 
@@ -106,10 +107,11 @@ def table(jobs: Sequence[Job], *axes: str, config: Config | None = None) -> pd.D
         {name: record["config"][name] for name in axes}
         | {name: record[name] for name in ("method", "seed", "source")}
         | {name: record["metrics"].get(name) for name in METRICS}
+        | {"failed": "failed" in record}
         for record in records.read(config)
         if (_identity(record["config"]), record["method"]) in wanted
     ]
-    return pd.DataFrame(rows, columns=[*axes, "method", "seed", "source", *METRICS])
+    return pd.DataFrame(rows, columns=[*axes, "method", "seed", "source", *METRICS, "failed"])
 
 
 def summary(found: pd.DataFrame, *by: str, metric: str = "linear") -> pd.DataFrame:
@@ -122,7 +124,7 @@ def summary(found: pd.DataFrame, *by: str, metric: str = "linear") -> pd.DataFra
     return grouped.agg(mean="mean", std="std", seeds="count").reset_index()
 
 
-def cost(jobs: Sequence[Job], images: data.Data, config: Config) -> str:
+def cost(jobs: Sequence[Job], images: data.Data) -> str:
     """What the jobs not yet recorded will take, in words, measured on a few updates of one."""
     todo = [job for job in dict.fromkeys(jobs) if not records.path_of(*job).exists()]
     if not todo:

@@ -6,10 +6,11 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from simclr_lib import data, evaluation, figures, paper, records, trainer
+from simclr_lib import data, evaluation, figures, paper, records, streams, trainer
 from simclr_lib.config import Config
 
 
@@ -67,6 +68,35 @@ def test_knn_equals_a_plain_loop():
     assert evaluation.knn(few, k=5) == pytest.approx(2 * correct)
 
 
+def test_metrics_of_z_and_of_the_game_are_those_of_plain_loops(tmp_path):
+    config = Config.create("smoke", precision="fp32", output_dir=str(tmp_path))
+    images = data.load(config)
+    encoder, head = trainer.build(config)
+    head.layers[-1][1].moving_variance.mul_(2)  # moving statistics, not those of the batch, count
+    found = evaluation.features(encoder, images, config)
+    z = evaluation.project(found, head)
+    assert torch.equal(z.test_labels, found.test_labels)
+    assert head.training
+    torch.testing.assert_close(z.test, head.eval()(found.test).detach())
+    metrics = evaluation.evaluate(encoder, images, config, head.train())
+    assert set(metrics) == {"linear", "knn", "l2", "linear_z", "entropy", "contrastive_accuracy"}
+    assert metrics["linear_z"] == evaluation.linear_probe(z).accuracy
+    hits, entropies = [], []
+    number = len(images.test) // config.batch_size
+    head.eval(), encoder.eval()
+    for views, _ in streams.batches(images.test, config, torch.device("cpu"), 0, number):
+        u = torch.nn.functional.normalize(head(encoder(views)).detach().double())
+        one, two = u.chunk(2)
+        for i, anchor in enumerate(one):
+            shares = torch.stack([anchor @ v / config.temperature for v in two]).softmax(0)
+            hits.append(shares.argmax().item() == i)
+            entropies.append(-(shares * shares.log()).sum().item())
+    assert len(hits) == number * config.batch_size > config.batch_size
+    # An untrained network sees little difference: float32 settles a few ties otherwise.
+    assert metrics["contrastive_accuracy"] == pytest.approx(100 * np.mean(hits), abs=1.6)
+    assert metrics["entropy"] == pytest.approx(np.mean(entropies), abs=1e-4)
+
+
 def test_sgd_probe_reads_a_visible_class(tmp_path):
     """Dark against bright images: any encoder shows the difference to a linear classifier."""
 
@@ -100,30 +130,39 @@ def test_records_come_back_and_accumulate(tmp_path, monkeypatch):
     monkeypatch.setattr(records, "project_root", lambda: tmp_path)
     config = Config.create("smoke", output_dir="mine")
     for seed, value in ((0, 50.0), (1, 54.0), (1, 52.0)):  # a repetition replaces
-        records.add("t", config.replace(seed=seed), "SimCLR", {"linear": value})
-    records.add("t", config, "random", {"linear": 20.0})
-    found = records.read("t", config)
+        records.add(config.replace(seed=seed), "SimCLR", {"linear": value})
+    records.add(config, "random", {"linear": 20.0})
+    found = records.read(config)
     assert len(found) == 3
     assert {r["source"] for r in found} == {"yours"}
-    table = records.table(found, ["method", "width"]).set_index("method")
-    assert table.loc["SimCLR", "mean"] == 51.0
-    assert table.loc["SimCLR", "runs"] == 2
     text = json.dumps(found)
     assert str(tmp_path) not in text
     assert all(r["versions"]["torch"] and r["date"] and r["commit"] for r in found)
-    assert records.read("never run", config) == []
+    assert records.read() == []  # no reference runs there
+
+
+def test_a_record_from_before_a_parameter_existed_has_its_default(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "project_root", lambda: tmp_path)
+    config = Config.create("smoke")
+    path = records.path_of(config, "SimCLR")
+    records.add(config, "SimCLR", {"linear": 50.0})
+    record = json.loads(path.read_text())
+    del record["config"]["loss"]
+    path.write_text(json.dumps(record))
+    assert records.read(config)[0]["config"]["loss"] == "nt_xent"
 
 
 def test_a_damaged_record_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(records, "project_root", lambda: tmp_path)
-    (tmp_path / "runs" / "t").mkdir(parents=True)
-    (tmp_path / "runs" / "t" / "bad.json").write_text("{")
-    with pytest.raises(ValueError, match=r"bad.json is not a record"):
-        records.read("t", Config.create("smoke"))
+    (tmp_path / "runs" / "records").mkdir(parents=True)
+    for text in ("{", "[1]", "{}"):
+        (tmp_path / "runs" / "records" / "bad.json").write_text(text)
+        with pytest.raises(ValueError, match=r"bad.json is not a record"):
+            records.read(Config.create("smoke"))
 
 
 def test_committed_records_are_whole_and_name_no_machine():
-    places = sorted((records.project_root() / "reproductions" / "records").glob("*/*.json"))
+    places = sorted((records.project_root() / "reproductions" / "records").glob("*.json"))
     assert places
     for path in places:
         record = json.loads(path.read_text())
@@ -150,6 +189,14 @@ def test_every_figure_is_drawn_and_closed():
     images = torch.rand(3, 3, 8, 8)
     history = {"step": [1, 2], "loss": [3.0, 2.0], "accuracy": [0.1, 0.5]}
     h = torch.randn(60, 4, generator=torch.Generator().manual_seed(0))
+    sweep = pd.DataFrame(
+        [(1, "a", 5.0, "read"), (2, "a", 6.0, "reference"), (2, "b", 6.0, "yours")],
+        columns=["x", "line", "value", "kind"],
+    )
+    cells = pd.DataFrame(
+        [("a", "b", 50.0, "yours"), ("a", "b", 60.0, "reference"), ("b", "b", 10.0, "read")],
+        columns=["first", "second", "value", "kind"],
+    )
     made = [
         figures.image_grid(images, ["a", "b", "c"], "images"),
         figures.views_gallery(images, [images, images], "views"),
@@ -158,7 +205,10 @@ def test_every_figure_is_drawn_and_closed():
         figures.accuracy_bars({"a": [1.0], "b": [2.0, 3.0]}, "bars", chance=10),
         figures.overview(images, [images, images], {"a": [1.0], "b, c": [2.0, 3.0]}),
         figures.tsne({"h": h}, torch.arange(60) % 3, ["a", "b", "c"]),
-        figures.accuracy_against_width([(1, 50.0, "SimCLR"), (2, 60.0, "SimCLR")], [(1, 69.3)]),
+        figures.sweep({"ours": sweep, "none": sweep[:0]}, "x", "line", xlabel="x"),
+        figures.heat_maps({"ours": cells}, ["a", "b"], "%"),
     ]
     assert all(figure.axes for figure in made)
+    assert len(made[-2].axes) == 1, "a panel without rows is left out"
+    assert [t.get_text() for t in made[-1].axes[0].texts] == ["55.0", "10.0"]
     assert plt.get_fignums() == []
