@@ -69,9 +69,11 @@ def _show(axes: Any, image: Tensor) -> None:
 
 
 @_figure
-def image_grid(plt: Any, images: Tensor, names: Sequence[str], title: str) -> Any:
-    """One image a column, (n, 3, H, W), with its name above."""
-    columns = min(len(images), 10)
+def image_grid(
+    plt: Any, images: Tensor, names: Sequence[str], title: str, columns: int = 10
+) -> Any:
+    """One image a column, (n, 3, H, W), with its name above; at most `columns` in a row."""
+    columns = min(len(images), columns)
     rows = -(-len(images) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(columns, 1.2 * rows + 0.4), squeeze=False)
     for axis in axes.flat:

@@ -93,7 +93,12 @@ def run(jobs: Sequence[Job], label: str = "sweep", processes: int = 0) -> None:
         _run_in_processes(todo, processes, line)
 
 
-def table(jobs: Sequence[Job], *axes: str, config: Config | None = None) -> pd.DataFrame:
+def table(
+    jobs: Sequence[Job],
+    *axes: str,
+    config: Config | None = None,
+    metrics: Sequence[str] = METRICS,
+) -> pd.DataFrame:
     """One row for each record of these jobs, of any seed: axes, method, seed, source, metrics.
 
     `failed` is true of a run that diverged, which has no metrics. `axes` name parameters. `config`
@@ -106,12 +111,12 @@ def table(jobs: Sequence[Job], *axes: str, config: Config | None = None) -> pd.D
     rows = [
         {name: record["config"][name] for name in axes}
         | {name: record[name] for name in ("method", "seed", "source")}
-        | {name: record["metrics"].get(name) for name in METRICS}
+        | {name: record["metrics"].get(name) for name in metrics}
         | {"failed": "failed" in record}
         for record in records.read(config)
         if (_identity(record["config"]), record["method"]) in wanted
     ]
-    return pd.DataFrame(rows, columns=[*axes, "method", "seed", "source", *METRICS, "failed"])
+    return pd.DataFrame(rows, columns=[*axes, "method", "seed", "source", *metrics, "failed"])
 
 
 def summary(found: pd.DataFrame, *by: str, metric: str = "linear") -> pd.DataFrame:

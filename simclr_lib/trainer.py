@@ -86,6 +86,23 @@ def pretrain(
     return _train(config, data.pretrain, build(config), objective, True, label, progress)
 
 
+def trained(config: Config) -> tuple[ResNet, nn.Module]:
+    """Encoder and projection head that `pretrain` left in `OUTPUT_DIR/weights/`.
+
+    Raises `FileNotFoundError` if there are none of these parameters.
+    """
+    path = _weights_path(config, pairs=True)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"no weights of such a run in {path.parent}; delete its record, if it has one, and "
+            "train it again"
+        )
+    weights, (encoder, head) = checkpoints.load(path), build(config)
+    encoder.load_state_dict(weights["encoder"])
+    head.load_state_dict(weights["head"])
+    return encoder, head
+
+
 def train_supervised(
     config: Config, data: Data, label: str = "supervised", progress: Progress | None = None
 ) -> Run:
@@ -188,7 +205,7 @@ def _train(
     # Finished: the weights stay, the checkpoint goes, so that the next call trains again.
     encoder, head = (part.state_dict() for part in parts)
     weights = {"encoder": encoder, "head": head, "config": config.as_record()}
-    checkpoints.save(path.parent.parent / "weights" / path.name, weights)
+    checkpoints.save(_weights_path(config, pairs), weights)
     path.unlink(missing_ok=True)
     return Run(*parts, history, before + time.perf_counter() - begun)
 
@@ -197,6 +214,11 @@ def _checkpoint_path(config: Config, pairs: bool) -> Path:
     """One file for each objective and set of parameters; another run never meets it."""
     objective = "pretrain" if pairs else "supervised"
     return records.output_dir(config) / "checkpoints" / f"{records.run_id(config, objective)}.pt"
+
+
+def _weights_path(config: Config, pairs: bool) -> Path:
+    path = _checkpoint_path(config, pairs)
+    return path.parent.parent / "weights" / path.name
 
 
 def _resume(

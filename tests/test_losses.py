@@ -8,12 +8,14 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity
 
+from simclr_lib.config import LOSSES, Config
 from simclr_lib.losses import (
     contrastive_metrics,
     nt_xent,
     nt_xent_matrix,
     similarity_logits,
 )
+from simclr_lib.other_losses import contrastive_loss, margin_triplet, nt_logistic
 
 
 def relative(actual, expected):
@@ -152,3 +154,75 @@ def test_errors_name_the_value(z, temperature, words):
 def test_a_tile_must_hold_something():
     with pytest.raises(ValueError, match="tile=0 is not valid"):
         nt_xent(torch.ones(4, 2), tile=0)
+
+
+def loop_of_other_losses(z, name, temperature=0.2, margin=0.4):
+    """Table 2, one anchor at a time, float64."""
+    u = z.double() / z.double().norm(dim=1, keepdim=True)
+    n, total = len(u) // 2, 0.0
+    for i in range(2 * n):
+        partner = (i + n) % (2 * n)
+        positive = u[i] @ u[partner]
+        s = [u[i] @ u[j] for j in range(2 * n) if j not in (i, partner)]
+        if name.endswith("semi_hard"):
+            allowed = [value for value in s if value < positive]
+            s = [max(allowed)] if allowed else []
+        if name.startswith("nt_logistic"):
+            total += -torch.sigmoid(positive / temperature).log()
+            parts = [-torch.sigmoid(-value / temperature).log() for value in s]
+        else:
+            parts = [torch.clamp(value - positive + margin, min=0) for value in s]
+        total += sum(parts) / len(parts) if parts else 0.0
+    return total / (2 * n)
+
+
+@pytest.mark.parametrize("name", [name for name in LOSSES if name != "nt_xent"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_other_losses_equal_a_plain_loop_with_gradients(name, dtype):
+    z = torch.randn(12, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    z[:6] += 0.7 * z[6:]  # some positives near, some far: both kinds of semi-hard anchors
+    z[3] = -z[9]  # and one whose positive is the farthest of all: it has no semi-hard negative
+    expected_z, z = z.clone().requires_grad_(), z.to(dtype).requires_grad_()
+    config = Config.create("smoke", loss=name, margin=0.4, temperature=0.2)
+    loss = contrastive_loss(z, config)
+    expected = loop_of_other_losses(expected_z, name)
+    loss.backward(), expected.backward()
+    tolerance = 1e-5 if dtype == torch.float32 else 1e-12
+    assert loss.dtype == dtype
+    assert relative(loss.double(), expected) < tolerance
+    assert relative(z.grad.double(), expected_z.grad) < tolerance
+
+
+def test_contrastive_loss_obeys_its_parameters():
+    z = torch.randn(8, 4, generator=torch.Generator().manual_seed(2))
+    config = Config.create("smoke", temperature=0.3)
+    assert torch.equal(contrastive_loss(z, config), nt_xent(z, 0.3))
+    plain = config.replace(l2_normalize=False)
+    assert torch.equal(contrastive_loss(z, plain), nt_xent(z, 0.3, l2_normalize_rows=False))
+    wide, narrow = (config.replace(loss="margin_triplet", margin=m) for m in (3.0, 0.0))
+    assert contrastive_loss(z, wide) > contrastive_loss(z, narrow) + 2
+
+
+def test_other_losses_refuse_what_cannot_be():
+    z = torch.randn(8, 4)
+    with pytest.raises(ValueError, match="temperature=0"):
+        nt_logistic(z, 0)
+    with pytest.raises(ValueError, match="margin=-1"):
+        margin_triplet(z, -1)
+    for wrong in (torch.randn(7, 4), torch.randn(2, 4), torch.randn(8)):
+        with pytest.raises(ValueError, match=r"must be \(2N, dim\), N > 1"):
+            margin_triplet(wrong, 0.4)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_pulls_partners_together_and_others_apart(name):
+    z = torch.randn(16, 8, generator=torch.Generator().manual_seed(3)).requires_grad_()
+    config = Config.create("smoke", loss=name)
+    for _ in range(300):
+        (gradient,) = torch.autograd.grad(contrastive_loss(z, config), z)
+        z = (z - 0.5 * gradient).detach().requires_grad_()
+    u = torch.nn.functional.normalize(z.detach(), dim=1)
+    cosine = u @ u.T
+    partner = cosine.diagonal(8)
+    others = cosine[:8, :8][~torch.eye(8, dtype=torch.bool)]
+    assert partner.mean() > others.mean() + 0.35, (partner.mean(), others.mean())
