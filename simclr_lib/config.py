@@ -157,7 +157,7 @@ class Config:
     temperature: float = _parameter(0.1, "tau, Table 5", _POSITIVE)
     l2_normalize: bool = _parameter(True, "cosine similarity, Table 5", (True, False))
     margin: float = _parameter(0.4, "m of the margin triplet loss, Table 2", _NOT_NEGATIVE)
-    # Optimisation (Section 2.2, appendix B.1)
+    # Optimisation (Sections 2.2, 2.3, appendix B.1)
     batch_size: int = _parameter(4096, "N, images per step over all devices", Interval(2))
     epochs: int = _parameter(100, "passes over the images", _POSITIVE)
     base_learning_rate: float = _parameter(0.3, "before scaling by batch size", _POSITIVE)

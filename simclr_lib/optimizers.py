@@ -1,4 +1,4 @@
-"""LARS, and the learning rate from batch size, warm-up and cosine (Section 2.2, appendix B.1)."""
+"""LARS, and the learning rate from batch size, warm-up and cosine (Section 2.3, appendix B.1)."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def cost(jobs: Sequence[Job], images: data.Data) -> str:
     """What the jobs not yet recorded will take, in words, measured on a few updates of one."""
     todo = [job for job in dict.fromkeys(jobs) if not records.path_of(*job).exists()]
     if not todo:
-        return f"{len(jobs)} runs, all recorded: nothing to train"
+        return "all recorded: nothing to train"
     one = trainer.estimate(todo[0].config, images)
     share = sum(_work(job) for job in todo) / max(_work(todo[0]), 1)
     minutes = one.seconds * share / 60

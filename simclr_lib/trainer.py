@@ -86,6 +86,17 @@ def pretrain(
     return _train(config, data.pretrain, build(config), objective, True, label, progress)
 
 
+def keep(config: Config, encoder: ResNet, head: nn.Module, pairs: bool = True) -> Path:
+    """Write the weights of a finished run to `OUTPUT_DIR/weights/`, where `trained` finds them.
+
+    `pairs` is true of SimCLR and false of a supervised run. Returns the path.
+    """
+    state = {"encoder": encoder.state_dict(), "head": head.state_dict()}
+    path = _weights_path(config, pairs)
+    checkpoints.save(path, state | {"config": config.as_record()})
+    return path
+
+
 def trained(config: Config) -> tuple[ResNet, nn.Module]:
     """Encoder and projection head that `pretrain` left in `OUTPUT_DIR/weights/`.
 
@@ -203,9 +214,7 @@ def _train(
             saved = now
 
     # Finished: the weights stay, the checkpoint goes, so that the next call trains again.
-    encoder, head = (part.state_dict() for part in parts)
-    weights = {"encoder": encoder, "head": head, "config": config.as_record()}
-    checkpoints.save(_weights_path(config, pairs), weights)
+    keep(config, *parts, pairs)
     path.unlink(missing_ok=True)
     return Run(*parts, history, before + time.perf_counter() - begun)
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import re
-
 import pytest
 
-from benchmarks.__main__ import RESULTS, report
 from benchmarks.augmentation import ours
 from benchmarks.sides import compare, row
 
@@ -31,11 +27,3 @@ def test_ratios_are_taken_pair_by_pair():
     made = row("work", 100, "images/s", [1.0, 2.0, 4.0], [2.0, 6.0, 4.0])
     assert (made.ours, made.other) == ("50 images/s", "25 images/s")
     assert (made.ratio, made.spread) == (2.0, (1.0, 3.0))
-
-
-def test_speed_in_the_readme_is_that_of_the_results():
-    text = (RESULTS.parent.parent / "README.md").read_text("utf-8")
-    shown = re.search(r"<!-- speed.*?-->\n(.*?)\n<!-- end of speed -->", text, re.S)
-    assert shown, "README.md has lost its table of speed"
-    expected = report(json.loads(RESULTS.read_text("utf-8")))
-    assert shown[1].strip() == expected, f"results.json says:\n{expected}"

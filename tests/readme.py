@@ -1,0 +1,128 @@
+"""The README's tables, from the committed records: `python -m tests.readme` writes them into it.
+
+`test_project.py` holds the README to them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from benchmarks.__main__ import report
+from simclr_lib import records, sweeps
+from simclr_lib.config import Config
+from simclr_lib.paper import published
+from simclr_lib.sweeps import Job
+
+ROOT = Path(__file__).parent.parent
+QUICK, LAPTOP = Config.create("quick"), Config.create("laptop")
+
+
+def cell(job: Job, metric: str = "linear") -> str:
+    """Mean and deviation over the seeds of one run, percent, or "not run"."""
+    values = sweeps.table([job])[metric].dropna()
+    if not len(values):
+        return "not run"
+    spread = f" ± {values.std():.1f}" if len(values) > 1 else ""
+    return f"{values.mean():.1f}{spread} ({len(values)})"
+
+
+def row(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def results() -> str:
+    """Encoders without labels, beside an untrained one and one trained with labels."""
+    lines = [
+        row("data", "encoder, epochs", "random", "SimCLR", "SimCLR, crop alone", "supervised"),
+        row(*["---"] * 6),
+    ]
+    bases = [("embedded", QUICK.replace(width=w)) for w in (0.5, 1.0, 2.0)]
+    bases += [("CIFAR-10 (JPEG copy)", LAPTOP.replace(epochs=e)) for e in (10, 30)]
+    for name, base in bases:
+        channels = base.base_channels * base.width
+        jobs = [Job(base, method) for method in ("random", "SimCLR")]
+        jobs += [Job(base.replace(augmentations="crop+flip")), Job(base, "supervised")]
+        cells = [cell(job) for job in jobs]
+        if cells[1:] != ["not run"] * 3:
+            encoder = f"ResNet-18 of {channels:g} channels, {base.epochs}"
+            lines.append(row(name, encoder, *cells))
+    return "\n".join(lines)
+
+
+def _paper(entry: str, **where: object) -> str:
+    (value,) = published(entry, **where)
+    about = "≈ " if value["confidence"] == "digitized" else ""
+    return f"{about}{value['value']:.1f}"
+
+
+def ablations() -> str:
+    """One change at a time: what is changed, embedded data, CIFAR-10, the paper."""
+    five = {"metric": "linear_top1", "l2_norm": True}
+    changes: list[tuple[str, dict, str, str]] = [
+        ("crop and colour (default)", {}, "linear", "-"),
+        ("crop alone", {"augmentations": "crop+flip"}, "linear", "-"),
+        ("colour alone", {"augmentations": "flip+color"}, "linear", "-"),
+        ("blur alone", {"augmentations": "flip+blur"}, "linear", "-"),
+        ("crop and blur", {"augmentations": "crop+flip+blur"}, "linear", "-"),
+        ("neither (flip only)", {"augmentations": "flip"}, "linear", "-"),
+        *(
+            (f"colour strength {name}", {"color_strength": s}, "linear", _paper(
+                "v1_table1", method="simclr", color_strength=name))
+            for name, s in (("1/8", 0.125), ("1/2", 0.5), ("1", 1.0))
+        ),
+        *(
+            (f"head: {name}", {"head_layers": layers}, "linear", _paper(
+                "v1_fig8", head=name, output_dim=2048 if name == "none" else 128))
+            for name, layers in (("nonlinear", 2), ("linear", 1), ("none", 0))
+        ),
+        ("read from z instead of h", {}, "linear_z", "> 10 lower"),
+        *(
+            (f"temperature {t:g}", {"temperature": t}, "linear", "-" if t == 0.2 else _paper(
+                "v1_table5", temperature=1 if t == 1 else t, **five))
+            for t in (0.05, 0.1, 0.2, 0.5, 1.0)
+        ),
+        *(
+            (f"loss: {name}", {"loss": loss}, "linear", _paper("v1_table4", loss=name))
+            for name, loss in (
+                ("nt_logistic", "nt_logistic"), ("margin", "margin_triplet"),
+                ("nt_logistic (sh)", "nt_logistic_semi_hard"),
+                ("margin (sh)", "margin_triplet_semi_hard"),
+            )
+        ),
+        ("width 0.5", {"width": 0.5}, "linear", "-"),
+        ("width 2", {"width": 2.0}, "linear", "-"),
+    ]  # fmt: skip
+    lines = [row("what", "embedded", "CIFAR-10", "paper, ImageNet"), row(*["---"] * 4)]
+    for name, change, metric, paper in changes:
+        ours = [cell(Job(base.replace(**change)), metric) for base in (QUICK, LAPTOP)]
+        lines.append(row(name, *ours, paper))
+    for times in (0.4, 2):
+        jobs = [Job(QUICK.replace(epochs=round(5 * times)))]
+        jobs += [Job(LAPTOP.replace(epochs={0.4: 3, 2: 30}[times]))]
+        name = f"{jobs[0].config.epochs} epochs (CIFAR-10: {jobs[1].config.epochs})"
+        lines.append(row(name, *map(cell, jobs), "-"))
+    return "\n".join(lines)
+
+
+def speed() -> str:
+    return report(json.loads((ROOT / "benchmarks" / "results.json").read_text()))
+
+
+TABLES = {"results": results, "ablations": ablations, "speed": speed}
+
+
+def shown(text: str, name: str) -> str:
+    """What the README has between the marks of a table."""
+    (found,) = re.findall(rf"<!-- {name}:.*?-->\n(.*?)\n<!-- end of {name} -->", text, re.S)
+    return found.strip()
+
+
+if __name__ == "__main__":
+    path = ROOT / "README.md"
+    text = path.read_text()
+    for name, table in TABLES.items():
+        text = text.replace(shown(text, name), table().strip())
+    path.write_text(text)
+    print(f"{len(records.read())} records")
