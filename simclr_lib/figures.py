@@ -32,7 +32,7 @@ STYLE = {
 }
 LINES = ("-", "--", "-.", ":")
 MARKERS = "osD^vP*X<>"
-OURS, PAPER = "#1f6f8b", "0.75"
+OURS = "#1f6f8b"
 
 
 def _figure(draw: Callable[..., Any]) -> Callable[..., Any]:
@@ -230,18 +230,18 @@ def sweep(
     """
     panels = {title: rows.dropna(subset=["value"]) for title, rows in panels.items()}
     panels = {title: rows for title, rows in panels.items() if len(rows)}
-    count = max(len(panels), 1)
-    figure, axes = plt.subplots(
-        1, count, figsize=(1 + 3.8 * count, 3.5), squeeze=False, layout="constrained"
-    )
+    lines = list(dict.fromkeys(n for rows in panels.values() for n in (rows[line] if line else [])))
+    wide = max(len(panels), 1)
+    size = {"figsize": (1 + 3.8 * wide, 3.5), "squeeze": False, "layout": "constrained"}
+    figure, axes = plt.subplots(1, wide, **size)
     for axis, (title, rows) in zip(axes[0], panels.items(), strict=False):
         numeric = all(isinstance(value, int | float) for value in rows[x])
         ticks = sorted(set(rows[x])) if numeric else list(dict.fromkeys(rows[x]))
-        groups = rows.groupby(line, sort=False) if line else [("", rows)]
-        for index, (name, group) in enumerate(groups):
+        for name, group in rows.groupby(line, sort=False) if line else [("", rows)]:
+            index = lines.index(name) if line else 0  # one colour and marker in all panels
             _sweep_line(axis, group, x, ticks, numeric, str(name), index)
         axis.set_xticks(range(len(ticks)), [f"{t:g}" if numeric else str(t) for t in ticks])
-        axis.tick_params(axis="x", rotation=0 if numeric else 25)
+        axis.tick_params(axis="x", rotation=0 if numeric else 25 if len(ticks) < 8 else 90)
         axis.set_xlim(-0.5, len(ticks) - 0.5)
         hollow = " (hollow: digitized)" if (rows["kind"] == "digitized").any() else ""
         axis.set(title=title + hollow, xlabel=xlabel, ylabel=ylabel)
@@ -265,10 +265,9 @@ def _sweep_line(
             marker=MARKERS[index % len(MARKERS)], ls=LINES[index % len(LINES)] if joined else "",
             label=name or None, mfc="white" if hollow else color,
         )  # fmt: skip
-    at = [ticks.index(tick) for tick in rows[own][x]]
-    if at:
-        label = f"{name}, yours" if name else "yours"
-        axis.plot(at, rows[own]["value"], "*", ms=13, color=color, mec="black", label=label)
+    if own.any():
+        at, label = map(ticks.index, rows[own][x]), f"{name}, yours" if name else "yours"
+        axis.plot(list(at), rows[own]["value"], "*", ms=13, color=color, mec="black", label=label)
 
 
 @_figure
@@ -277,8 +276,7 @@ def heat_maps(
 ) -> Any:
     """Square tables as pictures: columns `first` (row), `second` (column), `value`, `kind`.
 
-    Several rows of one cell are averaged. A cell that is missing stays white; one of the user's own
-    is framed. Every panel has its own scale of grey, and its numbers in it.
+    Rows of one cell are averaged; a missing one stays white; one of the user's own is framed.
     """
     figure, axes = plt.subplots(
         1, len(panels), figsize=(5.6 * len(panels), 5), squeeze=False, layout="constrained"

@@ -134,12 +134,11 @@ def cost(jobs: Sequence[Job], images: data.Data) -> str:
     todo = [job for job in dict.fromkeys(jobs) if not records.path_of(*job).exists()]
     if not todo:
         return "all recorded: nothing to train"
-    one = trainer.estimate(todo[0].config, images)
-    share = sum(_work(job) for job in todo) / max(_work(todo[0]), 1)
-    minutes = one.seconds * share / 60
-    return (
-        f"{len(todo)} runs to train, about {minutes:.1f} min, {one.memory / 1e9:.1f} GB of memory"
-    )
+    runs = "1 run" if len(todo) == 1 else f"{len(todo)} runs"
+    simclr = Job(max(todo, key=_work).config)
+    one = trainer.estimate(simclr.config, images)
+    minutes = one.seconds / 60 * sum(map(_work, todo)) / _work(simclr)
+    return f"{runs} to train, about {minutes:.1f} min, {one.memory / 1e9:.1f} GB of memory each"
 
 
 def _identity(config: dict[str, Any]) -> tuple:
