@@ -113,16 +113,23 @@ def speed() -> str:
 TABLES = {"results": results, "ablations": ablations, "speed": speed}
 
 
+def parts(text: str, name: str) -> tuple[str, str, str]:
+    """The README before a table, the table between its marks, and what comes after."""
+    return re.search(
+        rf"(.*<!-- {name}:.*?-->\n)(.*)(\n<!-- end of {name} -->.*)", text, re.S
+    ).groups()
+
+
 def shown(text: str, name: str) -> str:
-    """What the README has between the marks of a table."""
-    (found,) = re.findall(rf"<!-- {name}:.*?-->\n(.*?)\n<!-- end of {name} -->", text, re.S)
-    return found.strip()
+    """A table as the README has it."""
+    return parts(text, name)[1].strip()
 
 
 if __name__ == "__main__":
     path = ROOT / "README.md"
     text = path.read_text()
     for name, table in TABLES.items():
-        text = text.replace(shown(text, name), table().strip())
+        before, _, after = parts(text, name)
+        text = before + table().strip() + after
     path.write_text(text)
     print(f"{len(records.read())} records")
