@@ -72,7 +72,10 @@ def test_metrics_of_z_and_of_the_game_are_those_of_plain_loops(tmp_path):
     config = Config.create("smoke", precision="fp32", output_dir=str(tmp_path))
     images = data.load(config)
     encoder, head = trainer.build(config)
-    head.layers[-1][1].moving_variance.mul_(2)  # moving statistics, not those of the batch, count
+    x, _ = next(iter(streams.batches(images.train, config, torch.device("cpu"), 0, 1)))
+    with torch.no_grad():  # moving statistics that differ from 0 and 1, and tell images apart
+        for _ in range(20):
+            head(encoder(x))
     found = evaluation.features(encoder, images, config)
     z = evaluation.project(found, head)
     assert torch.equal(z.test_labels, found.test_labels)
@@ -92,8 +95,8 @@ def test_metrics_of_z_and_of_the_game_are_those_of_plain_loops(tmp_path):
             hits.append(shares.argmax().item() == i)
             entropies.append(-(shares * shares.log()).sum().item())
     assert len(hits) == number * config.batch_size > config.batch_size
-    # An untrained network sees little difference: float32 settles a few ties otherwise.
-    assert metrics["contrastive_accuracy"] == pytest.approx(100 * np.mean(hits), abs=1.6)
+    # One tie that float32 settles otherwise than float64 is allowed.
+    assert metrics["contrastive_accuracy"] == pytest.approx(100 * np.mean(hits), abs=0.8)
     assert metrics["entropy"] == pytest.approx(np.mean(entropies), abs=1e-4)
 
 

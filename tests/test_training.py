@@ -168,7 +168,7 @@ def test_killed_three_times_the_weights_are_those_of_an_undisturbed_run(tmp_path
 
 
 def test_divergence_stops_with_a_clear_message(smoke, data, monkeypatch):
-    monkeypatch.setattr(trainer, "nt_xent", lambda z, *_: z.sum() * float("nan"))
+    monkeypatch.setattr(trainer, "contrastive_loss", lambda z, *_: z.sum() * float("nan"))
     with pytest.raises(trainer.NotFiniteError, match=r"nan at step 1 .*base_learning_rate.*warmup"):
         trainer.pretrain(smoke, data)
 
