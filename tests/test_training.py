@@ -257,3 +257,13 @@ print(agreed, without, later[-1])
     agreed, without, later = result.stdout.split()
     assert agreed == "True"
     assert int(later) < int(without) / 10
+
+
+def test_kept_weights_come_back_and_missing_ones_are_named(smoke):
+    with pytest.raises(FileNotFoundError, match="delete its record, if it has one, and train"):
+        trainer.trained(smoke)
+    parts = trainer.build(smoke.replace(seed=7))  # not the weights that `build(smoke)` makes
+    trainer.keep(smoke, *parts)
+    for kept, part in zip(trainer.trained(smoke), parts, strict=True):
+        for name, values in part.state_dict().items():
+            assert torch.equal(kept.state_dict()[name], values), name
