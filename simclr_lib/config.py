@@ -56,7 +56,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     | {"warmup_epochs": 1.0, "probe_epochs": 20},
     "laptop": _SMALL
     | _SHORT
-    | {"dataset": "cifar10", "base_channels": 16, "batch_size": 128, "epochs": 10}
+    | {"dataset": "cifar10", "base_channels": 16, "batch_size": 128, "epochs": 6}
     | {"base_learning_rate": 0.3, "warmup_epochs": 1.0, "probe_epochs": 30},
     # Appendix B.9, with the ResNet-18 of the official README (the paper's own is depth 50).
     "gpu": _SMALL
