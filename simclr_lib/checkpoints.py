@@ -26,12 +26,17 @@ def save(path: Path, state: dict[str, Any]) -> None:
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with beside.open("wb") as file:
-            torch.save({"format": FORMAT, **state}, file)
+            torch.save({"format": FORMAT, **_on_cpu(state)}, file)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _on_cpu(state: Any) -> Any:
+    """The same, with tensors on the CPU: any machine can read them."""
+    return torch.utils._pytree.tree_map_only(torch.Tensor, lambda tensor: tensor.cpu(), state)
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -159,6 +159,9 @@ class Config:
     margin: float = _parameter(0.4, "m of the margin triplet loss, Table 2", _NOT_NEGATIVE)
     # Optimisation (Sections 2.2, 2.3, appendix B.1)
     batch_size: int = _parameter(4096, "N, images per step over all devices", Interval(2))
+    chunk_size: int = _parameter(
+        0, "images in the network at once (0: all; else two forward passes)", _NOT_NEGATIVE
+    )
     epochs: int = _parameter(100, "passes over the images", _POSITIVE)
     base_learning_rate: float = _parameter(0.3, "before scaling by batch size", _POSITIVE)
     learning_rate_scaling: str = _parameter("linear", "appendix B.1", ("linear", "sqrt"))
@@ -170,6 +173,9 @@ class Config:
     probe_epochs: int = _parameter(90, "of the linear probe by SGD", _POSITIVE)
     # Running
     device: str = _parameter("auto", "auto, cpu, cuda, mps", Text())
+    processes: int = _parameter(
+        0, "that train together (0: one for each GPU, else one)", _NOT_NEGATIVE
+    )
     precision: str = _parameter("auto", "auto: bf16 where native", ("auto", "fp32", "bf16"))
     seed: int = _parameter(0, "of weights, order and draws", _NOT_NEGATIVE)
     workers: int = _parameter(2, "processes that decode large images", _NOT_NEGATIVE)
@@ -179,6 +185,11 @@ class Config:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
+        if self.chunk_size and self.batch_size % self.chunk_size:
+            raise ValueError(
+                f"chunk_size={self.chunk_size} is not valid: it must divide batch_size="
+                f"{self.batch_size}, or be 0 for the whole batch at once"
+            )
         if not self.image_set_known:
             near = difflib.get_close_matches(self.dataset, DATASETS, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}? " if near else ""

@@ -1,7 +1,7 @@
-"""Which machine this is: the only file that chooses devices and number formats.
+"""Which machine this is: choosing a device and a number format, and what is special about each.
 
-One device for now. Everything else asks here, so that several processes or a sharded XLA mesh can
-be added without touching the training step.
+Everything else asks here, so the training step does not know where it runs. Several processes are
+the matter of `parallel`, XLA that of `xla`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,24 @@ import platform
 from pathlib import Path
 
 import torch
+from torch import Tensor
+
+from . import xla
+from .config import Config
 
 
 def choose(device: str = "auto") -> torch.device:
     """The device called `device`; "auto" takes a GPU if there is one, else the CPU.
 
-    Raises `ValueError` for a name we do not know or a device this machine lacks.
+    "xla" stands for all TPU cores, or whatever devices PJRT_DEVICE names. Raises `ValueError` for a
+    name we do not know or a device this machine lacks.
     """
+    if device == "xla":
+        if not xla.installed():
+            raise ValueError(
+                "device='xla' is not available: install torch_xla (pip install .[xla])"
+            )
+        return xla.device()
     present = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
@@ -31,6 +42,27 @@ def choose(device: str = "auto") -> torch.device:
         here = ", ".join(name for name, there in present.items() if there)
         raise ValueError(f"device={device!r} is not available; this machine has: auto, {here}")
     return torch.device(device)
+
+
+def for_probes(device: str = "auto") -> torch.device:
+    """Where L-BFGS runs: it looks at numbers all the time, so not on XLA."""
+    chosen = choose(device)
+    return torch.device("cpu") if chosen.type == "xla" else chosen
+
+
+def processes(config: Config) -> int:
+    """How many processes train together: as `config.processes` says, or one for each GPU.
+
+    Raises `ValueError` for more processes than GPUs.
+    """
+    device = choose(config.device)
+    gpus = torch.cuda.device_count() if device.type == "cuda" and device.index is None else 1
+    if device.type == "cuda" and config.processes > gpus:
+        raise ValueError(
+            f"processes={config.processes} is not valid with device={config.device!r}: each needs "
+            f"a GPU of its own, and there are {gpus}"
+        )
+    return config.processes or gpus
 
 
 def _cpu_flags() -> set[str]:
@@ -46,7 +78,9 @@ def number_format(device: torch.device, precision: str = "auto") -> torch.dtype:
     """bfloat16 where the device multiplies it natively, else float32; or what `precision` says."""
     if precision != "auto":
         return {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
-    if device.type == "cuda":
+    if device.type == "xla":
+        native = xla.kind() == "TPU"
+    elif device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         native = device.type == "cpu" and bool(_cpu_flags() & {"amx_bf16", "avx512_bf16"})
@@ -55,7 +89,7 @@ def number_format(device: torch.device, precision: str = "auto") -> torch.dtype:
 
 def autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractContextManager:
     """Runs matrix products and convolutions in `dtype`; weights stay float32."""
-    if dtype == torch.float32:
+    if dtype.itemsize >= 4:
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype)
 
@@ -76,6 +110,8 @@ def keep_freed_memory() -> bool:
 
 def describe(device: torch.device) -> str:
     """The device in a few words, for records: its kind and size, never a host name."""
+    if device.type == "xla":
+        return f"xla, {xla.count()} x {xla.kind()}"
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     flags = _cpu_flags()
@@ -97,3 +133,41 @@ def peak_memory(device: torch.device) -> int:
         return 0
     unit = 1 if platform.system() == "Darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def put(x: Tensor, device: torch.device) -> Tensor:
+    """`x` on `device`; on XLA with its rows spread over all devices, where they divide evenly."""
+    return xla.put(x.cpu()) if device.type == "xla" else x.to(device)
+
+
+def spread(x: Tensor) -> Tensor:
+    """`x`, on XLA with its rows spread over all devices."""
+    return xla.spread(x) if x.device.type == "xla" else x
+
+
+def number(value: float, device: torch.device) -> float | Tensor:
+    """A number that changes from update to update, in the form that does not slow `device` down.
+
+    On XLA a Python number would become a part of the program, which is compiled anew for another.
+    """
+    return torch.tensor(value).to(device) if device.type == "xla" else value
+
+
+def finish_step(device: torch.device) -> None:
+    """The end of an update: on XLA all of it becomes one program."""
+    if device.type == "xla":
+        xla.finish_step()
+
+
+def watch(device: torch.device) -> xla.Watch | None:
+    """On XLA, what notices that an update is compiled again; elsewhere nothing is to be noticed."""
+    return xla.Watch() if device.type == "xla" else None
+
+
+def check_batch(batch_size: int, device: torch.device) -> None:
+    """Raise `ValueError` for a batch that cannot be spread evenly over the devices."""
+    if device.type == "xla" and batch_size % xla.count():
+        raise ValueError(
+            f"batch_size={batch_size} is not valid for {xla.count()} XLA devices; it must be a "
+            f"multiple of {xla.count()}, for each of them takes an equal share of every batch"
+        )

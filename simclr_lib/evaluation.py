@@ -247,8 +247,8 @@ def evaluate(
     With the projection `head` of a SimCLR run also `linear_z`, the probe on z = g(h), and on new
     views of the test images `contrastive_accuracy`, percent, and `entropy`, nats (Table 5).
     """
-    device = str(devices.choose(config.device))
     found = features(encoder, data, config)
+    device = str(devices.for_probes(config.device))
     probe = linear_probe(found, device=device)
     metrics = {"linear": probe.accuracy, "knn": knn(found), "l2": probe.l2}
     if head is not None:

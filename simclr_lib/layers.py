@@ -6,10 +6,16 @@ Weights are made from an explicit generator; the same seed gives the same networ
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from . import parallel
+
+EPSILON = 1e-5  # of batch normalisation
 
 
 class BatchNorm(nn.Module):
@@ -17,7 +23,8 @@ class BatchNorm(nn.Module):
 
     Epsilon 1e-5; moving = 0.9 moving + 0.1 batch, where also the moving variance takes the *biased*
     variance of the batch (PyTorch's own layer takes the unbiased one). `beta=False` leaves out the
-    offset; `gamma` is the starting value of the scale (0 at the end of a residual block).
+    offset; `gamma` is the starting value of the scale (0 at the end of a residual block). Where
+    several processes train together, the batch is that of all of them.
     """
 
     def __init__(self, channels: int, gamma: float = 1.0, beta: bool = True) -> None:
@@ -30,18 +37,62 @@ class BatchNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             mean, variance = self.moving_mean, self.moving_variance
-            return F.batch_norm(x, mean, variance, self.gamma, self.beta, eps=1e-5)
-        n = x.numel() // x.shape[1]
+            return F.batch_norm(x, mean, variance, self.gamma, self.beta, eps=EPSILON)
+        n = x.numel() // x.shape[1] * parallel.processes()
         if n < 2:
             raise ValueError("batch normalisation needs at least 2 values a channel, got 1")
-        # batch_norm adds 0.1 n / (n - 1) times the biased variance. Stretching the old value by
-        # n / (n - 1) before the call and shrinking it after leaves exactly 0.1 times. On copies,
+        if parallel.processes() > 1:
+            y, mean, variance = _GlobalBatchNorm.apply(x, self.gamma, self.beta)
+            self.moving_mean.lerp_(mean, 0.1)
+            self.moving_variance.lerp_(variance, 0.1)
+            return y
+        # batch_norm adds 0.1 n / (n - 1) times the biased variance, but on XLA 0.1 times. Stretching
+        # the old value before the call and shrinking it after leaves exactly 0.1 times. On copies,
         # for backward keeps what it is given.
-        mean, variance = self.moving_mean.clone(), self.moving_variance * (n / (n - 1))
-        y = F.batch_norm(x, mean, variance, self.gamma, self.beta, True, 0.1, 1e-5)
+        stretch = 1.0 if x.device.type == "xla" else n / (n - 1)
+        mean, variance = self.moving_mean.clone(), self.moving_variance * stretch
+        y = F.batch_norm(x, mean, variance, self.gamma, self.beta, True, 0.1, EPSILON)
         self.moving_mean.copy_(mean)
-        self.moving_variance.copy_(variance * ((n - 1) / n))
+        self.moving_variance.copy_(variance / stretch)
         return y
+
+
+class _GlobalBatchNorm(torch.autograd.Function):
+    """Batch normalisation by the moments of the rows of all processes; also returns them.
+
+    With d = dL/dy and x' the normalised x, means over all rows of all processes,
+
+        dL/dx = gamma / std * (d - mean(d) - x' mean(d x')).
+
+    The first term is the gradient at fixed moments. It comes with the sums of d and of d x' over
+    the own rows, which are the gradients of beta and gamma. The other terms are, with these sums
+    added up over the processes, again a normalisation of x: with another scale and offset.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        own = torch.stack(torch.batch_norm_update_stats(x, None, None, 0.0))  # (2, C)
+        means, variances = parallel.stack_over_processes(own).unbind(1)  # (processes, C) each
+        mean = means.mean(dim=0)
+        variance = variances.mean(dim=0) + (means - mean).square().mean(dim=0)
+        ctx.save_for_backward(x, gamma, mean, variance)
+        ctx.mark_non_differentiable(mean, variance)
+        return F.batch_norm(x, mean, variance, gamma, beta, eps=EPSILON), mean, variance
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d: Tensor, *unused: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x, gamma, mean, variance = ctx.saved_tensors
+        fixed, d_gamma, d_beta = torch.ops.aten.native_batch_norm_backward(
+            d, x, gamma, mean, variance, None, None, False, EPSILON, [True, True, True]
+        )
+        rows = x.numel() // x.shape[1] * parallel.processes()
+        sums = parallel.add_over_processes(torch.stack([d_gamma, d_beta]))  # (2, C)
+        scale, offset = sums / rows * gamma * (variance + EPSILON).rsqrt()
+        through_moments = F.batch_norm(x, mean, variance, scale, offset, eps=EPSILON)
+        return fixed - through_moments, d_gamma, d_beta if ctx.needs_input_grad[2] else None
 
 
 def conv(

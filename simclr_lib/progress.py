@@ -10,12 +10,12 @@ class Progress:
     """Shows `label`, share done, time left and a note; `update` as often as you like.
 
     In a notebook and on a terminal the line is rewritten at most twice a second and its last form
-    stays. In a log, where rewriting is not possible, it is printed at the end only.
+    stays. In a log, where rewriting is not possible, it is printed every ten minutes.
     """
 
     def __init__(self, label: str, total: int, done: int = 0) -> None:
         self.label, self.total, self.begun, self.first = label, total, time.monotonic(), done
-        self.shown, self.cell = 0.0, _notebook_cell()
+        self.shown, self.printed, self.cell = 0.0, self.begun, _notebook_cell()
 
     def update(self, done: int, note: str = "", count: str = "") -> None:
         """Show that `done` of `total` are done; `count` replaces these two numbers."""
@@ -33,8 +33,9 @@ class Progress:
             self.cell.update({"text/plain": bar}, raw=True)
         elif sys.stdout.isatty():
             print(f"\r{bar}\033[K", end="\n" if last else "", flush=True)
-        elif last:
+        elif last or now - self.printed > 600:
             print(line, flush=True)
+            self.printed = now
 
 
 def _notebook_cell():  # noqa: ANN202 - an IPython DisplayHandle, or None outside a notebook

@@ -22,7 +22,13 @@ from typing import Any
 from . import devices
 from .config import Config
 
-FREE = ("device", "workers", "checkpoint_minutes", "preset")  # may change between attempts
+FREE = (
+    "device",
+    "processes",
+    "workers",
+    "checkpoint_minutes",
+    "preset",
+)  # may change between attempts
 PACKAGES = ("torch", "torchvision", "torch_xla", "numpy", "scikit-learn")
 
 
@@ -109,7 +115,7 @@ def add(
     `more` are further fields.
     """
     if run is not None:
-        more |= {"history": run.history, "seconds": round(run.seconds, 1)}
+        more |= {"history": run.history, "seconds": round(run.seconds, 1), **run.facts}
     record = make(config, metrics, method=method, **more)
     path = path_of(config, method)
     write(record, path.parent, path.stem)

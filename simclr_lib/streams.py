@@ -13,9 +13,10 @@ import torch
 from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from . import devices, parallel
 from .config import Config
 from .data import ImageFiles, ImageSet, report_bad_files
-from .views import branches, center_view, distort, first_crop, two_views, view
+from .views import Random, Share, branches, center_view, distort, first_crop, two_views, view
 
 
 def epoch_order(num_images: int, seed: int, epoch: int) -> Tensor:
@@ -39,9 +40,10 @@ def batch_indices(
         yield order[position * batch_size : (position + 1) * batch_size]
 
 
-def step_generator(seed: int, step: int) -> Generator:
-    """The generator of all random draws of one update."""
-    return Generator().manual_seed(draw_seed(seed, step))
+def step_generator(seed: int, step: int) -> Random:
+    """The generator of all random draws of one update; of this process's share of them."""
+    generator, processes = Generator().manual_seed(draw_seed(seed, step)), parallel.processes()
+    return generator if processes == 1 else Share(generator, parallel.rank(), processes)
 
 
 def draw_seed(*numbers: int) -> int:
@@ -60,24 +62,27 @@ def batches(
     """Views and labels of updates `first` to `last` - 1, on `device`.
 
     With `pairs` the views are float32 (2N, 3, S, S), rows i and i + N of one image; without, one
-    view of each image, (N, 3, S, S), made by `config.augmentations`. Labels are int64 (N,).
+    view of each image, (N, 3, S, S), made by `config.augmentations`. Labels are int64 (N,). Where
+    several processes train together, each gets the views of its own rows of the batch.
     """
     if config.batch_size > len(images):
         raise ValueError(
             f"batch_size={config.batch_size} is not valid: only {len(images)} images to train on"
         )
     order = batch_indices(len(images), config.batch_size, config.seed, first, last)
+    own = parallel.own_rows(config.batch_size)
     if isinstance(images, ImageFiles):
         yield from _file_batches(images, config, device, order, first, pairs)
         return
-    pixels, labels = images.images.to(device), images.labels.to(device)
+    source = torch.device("cpu") if device.type == "xla" else device  # where all images are kept
+    pixels, labels = images.images.to(source), images.labels.to(source)
     for step, indices in enumerate(order, start=first):
-        chosen = indices.to(device)
-        batch, generator = pixels[chosen], step_generator(config.seed, step)
+        chosen, generator = indices[own].to(source), step_generator(config.seed, step)
+        x, y = devices.put(pixels[chosen], device), devices.put(labels[chosen], device)
         if pairs:
-            yield two_views(batch, config, generator), labels[chosen]
+            yield devices.spread(two_views(x, config, generator)), y
         else:
-            yield view(batch, config.augmentations, config, generator), labels[chosen]
+            yield devices.spread(view(x, config.augmentations, config, generator)), y
 
 
 class _Crops(Dataset):
@@ -119,8 +124,9 @@ def _file_batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """`batches` for images on disk: workers crop, the device distorts."""
     names = branches(config) if pairs else (config.augmentations,)
+    own = range(config.batch_size)[parallel.own_rows(config.batch_size)]
     items = (  # made as they are needed: a long run has more than fit in memory
-        [(draw_seed(config.seed, step, place), int(index)) for place, index in enumerate(indices)]
+        [(draw_seed(config.seed, step, place), int(indices[place])) for place in own]
         for step, indices in enumerate(order, start=first)
     )
     loader = DataLoader(
@@ -132,13 +138,13 @@ def _file_batches(
         generator = step_generator(config.seed, step)
         made = []
         for branch, transforms in enumerate(names):
-            x = crops[:, branch].to(device)
+            x = devices.put(crops[:, branch], device)
             if pairs and config.shared_crop:
                 made.append(view(x, transforms, config, generator))
             else:
                 rest = first_crop(crops[:0, branch], transforms, config, generator)[1]
                 made.append(distort(x, rest, config, generator))
-        yield torch.cat(made), labels.to(device)
+        yield devices.spread(torch.cat(made)), devices.put(labels, device)
 
 
 def _note_bad(bad: set[int], failed: Tensor, files: ImageFiles) -> None:
@@ -160,7 +166,7 @@ def center_batches(
     if isinstance(images, ImageSet):
         parts = zip(images.images.split(batch_size), images.labels.split(batch_size), strict=True)
         for batch, labels in parts:
-            yield center_view(batch.to(device), config.image_size), labels
+            yield center_view(devices.put(batch, device), config.image_size), labels
         return
     loader = DataLoader(
         _Crops(images, config, ()),
@@ -172,4 +178,4 @@ def center_batches(
     for crops, labels, failed in loader:
         _note_bad(bad, failed, images)
         good = failed < 0
-        yield crops[good, 0].to(device), labels[good]
+        yield devices.put(crops[good, 0], device), labels[good]

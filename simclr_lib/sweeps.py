@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from . import data, devices, evaluation, records, trainer
+from . import data, devices, evaluation, parallel, records, trainer, workers
 from .config import Config, reject_unknown
 from .encoders import parameter_count
 from .optimizers import total_steps
+from .preemption import Termination
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -69,9 +70,11 @@ def run(jobs: Sequence[Job], label: str = "sweep", processes: int = 0) -> None:
     """Make, evaluate and record every job that the user's records do not hold yet.
 
     One line of progress for all of them. `processes` runs go on at a time; 0 means as many as there
-    are cores on a CPU, at most 8, and one on anything else. From a script, call this under
-    `if __name__ == "__main__":`. A run that diverges is recorded as such, with its message and no
-    metrics; any other error ends the sweep, and what is recorded stays recorded.
+    are cores on a CPU, at most 8, and one on anything else, or if a run takes several processes for
+    itself. From a script, call this under `if __name__ == "__main__":`. A run that diverges is
+    recorded as such, with its message and no metrics; any other error ends the sweep, and what is
+    recorded stays recorded. Terminated (SIGTERM), all runs write their checkpoints and end; called
+    again, the sweep goes on from there.
     """
     for job in jobs:
         reject_unknown([job.method], METHODS)
@@ -83,7 +86,7 @@ def run(jobs: Sequence[Job], label: str = "sweep", processes: int = 0) -> None:
         return
     records.commit()  # the code that runs is that of the beginning
     if processes == 0:
-        processes = min(_cores(), 8) if _on_cpu(todo) else 1
+        processes = min(_cores(), 8) if _on_cpu(todo) and not _share(todo) else 1
     line, processes = _Whole(label, todo), min(processes, len(todo))
     if processes == 1:
         for index, job in enumerate(todo):
@@ -151,6 +154,10 @@ def _on_cpu(jobs: Sequence[Job]) -> bool:
     return all(devices.choose(job.config.device).type == "cpu" for job in jobs)
 
 
+def _share(jobs: Sequence[Job]) -> bool:
+    return any(devices.processes(job.config) > 1 for job in jobs)
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -182,33 +189,44 @@ class _Whole(Progress):
 class _Part:
     """Stands for `Progress` in one run: notes the share done at a place all can see."""
 
-    def __init__(self, total: int, index: int, done: Any, show: Callable[[str], None]) -> None:
-        self.total, self.index, self.done, self.show = total, index, done, show
+    def __init__(self, index: int, done: Any, show: Callable[[str], None]) -> None:
+        self.index, self.done, self.show, self.total = index, done, show, 1
 
     def update(self, done: int, note: str = "") -> None:
         self.done[self.index] = min(done / self.total, 0.999)
         self.show(note)
 
 
-def _make(job: Job, index: int, done: Any, show: Callable[[str], None]) -> int:
-    """Train, evaluate and record one job; `done[index]` goes from 0 to 1. Returns `index`."""
+def make(job: Job, progress: Any = None) -> None:
+    """Train, evaluate and record one job.
+
+    `progress` is told how far the training is, instead of a line of its own; its `total` is set. Of
+    several processes that train together only the first goes on to evaluate, on its own.
+    """
     config, method = job
-    images = _data(*(getattr(config, name) for name in _DATA_PARAMETERS))
+    images = parallel.in_turn(lambda: _data(*(getattr(config, name) for name in _DATA_PARAMETERS)))
     train = {"SimCLR": trainer.pretrain, "supervised": trainer.train_supervised}
     encoder, run, head, more = trainer.random_encoder(config), None, None, {}
     if method in train:
         part = images.pretrain if method == "SimCLR" else images.train
-        total = total_steps(len(part), config.batch_size, config.epochs)
-        progress: Any = _Part(total, index, done, show)
+        if progress is not None:
+            progress.total = total_steps(len(part), config.batch_size, config.epochs)
         try:
             run = train[method](config, images, progress=progress)
         except trainer.NotFiniteError as error:
             more = {"failed": str(error)}
         else:
             encoder, head = run.encoder, run.head if method == "SimCLR" else None
+    if not parallel.leave():
+        return
     metrics = {} if more else evaluation.evaluate(encoder, images, config, head)
     metrics["parameters_M"] = parameter_count(encoder) / 1e6
     records.add(config, method, metrics, run, **more)
+
+
+def _make(job: Job, index: int, done: Any, show: Callable[[str], None]) -> int:
+    """`make`, noting in `done[index]` how much is done, from 0 to 1. Returns `index`."""
+    make(job, _Part(index, done, show))
     done[index] = 1.0
     return index
 
@@ -234,24 +252,33 @@ def _run_in_processes(jobs: Sequence[Job], processes: int, line: _Whole) -> None
     pool = ProcessPoolExecutor(
         processes, context, _begin, (line.done, max(_cores() // processes, 1))
     )
-    try:
-        waiting = {pool.submit(_make_in_process, *item) for item in enumerate(jobs)}
-        while waiting:
-            finished, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-            for future in finished:
-                future.result()
-            line.show()
-    except BaseException:  # also the user's interrupt: their checkpoints and records stay
-        pool.shutdown(wait=False, cancel_futures=True)
-        for worker in set(multiprocessing.active_children()) - others:
-            worker.terminate()
-        raise
+    with Termination() as termination:
+        try:
+            waiting = {pool.submit(_make_in_process, *item) for item in enumerate(jobs)}
+            while waiting and not termination.asked:
+                finished, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    future.result()
+                line.show()
+        except BaseException:  # also the user's interrupt
+            _end(pool, others)
+            raise
+        if termination.asked:
+            _end(pool, others)
+            termination.now()
     pool.shutdown()
+
+
+def _end(pool: ProcessPoolExecutor, others: set) -> None:
+    """Ask the pool's workers to end; their runs write their checkpoints, and records stay."""
+    pool.shutdown(wait=False, cancel_futures=True)
+    workers.end([w for w in multiprocessing.active_children() if w not in others])
 
 
 def _begin(shared: Any, threads: int) -> None:
     global _shared
     _shared = shared
+    workers.follow_parent()
     torch.set_num_threads(threads)
 
 

@@ -1,7 +1,8 @@
 """The training loop: SimCLR (Algorithm 1), and with labels the supervised baseline.
 
 One loop serves both; the objective decides what a step minimises. The step has static shapes and
-reads nothing back from the device; numbers are fetched `LOG_POINTS` times in a run.
+reads nothing back from the device; numbers are fetched `LOG_POINTS` times in a run. It is written
+for the global batch: where `parallel` has several processes, each calls the same functions.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from . import checkpoints, devices, records
+from . import checkpoints, devices, parallel, records, workers
 from .config import Config
 from .data import Data
 from .encoders import ResNet, build_encoder
@@ -23,6 +24,7 @@ from .heads import ProjectionHead, linear_classifier
 from .losses import contrastive_metrics
 from .optimizers import EXCLUDED, LARS, total_steps, warmup_cosine, warmup_steps
 from .other_losses import contrastive_loss
+from .preemption import Termination
 from .progress import Progress
 from .streams import batches
 
@@ -37,6 +39,7 @@ class Run(NamedTuple):
     head: nn.Module
     history: dict[str, list[float]]  # per log point, see `HISTORY`; accuracy is of the objective
     seconds: float  # spent training, over all attempts
+    facts: dict[str, Any]  # about the devices, for the record
 
 
 class NotFiniteError(RuntimeError):
@@ -73,12 +76,16 @@ def pretrain(
     """Train encoder and projection head on `data.pretrain` without labels (Algorithm 1).
 
     Interrupted, it goes on from its last checkpoint when called again with the same parameters;
-    finished, it leaves the weights of encoder and head in `OUTPUT_DIR/weights/`. `progress` is
-    told of every log point instead of a line of its own. Raises `NotFiniteError` when training
-    diverges.
+    terminated (SIGTERM), it writes that checkpoint first. Finished, it leaves the weights of
+    encoder and head in `OUTPUT_DIR/weights/`. `progress` is told of every log point instead of a
+    line of its own. With several `config.processes` it starts them, shows their progress, and
+    raises `WorkerError` if one is lost. Raises `NotFiniteError` when training diverges.
     """
+    if not parallel.joined() and devices.processes(config) > 1:
+        return _together(pretrain, config, data, label, progress)
 
     def objective(z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        z = parallel.gather(z, branches=2)  # (2N, dim)
         loss = contrastive_loss(z, config)
         metrics = contrastive_metrics(z.detach(), config.temperature, config.l2_normalize)
         return loss, metrics.accuracy
@@ -108,10 +115,14 @@ def trained(config: Config) -> tuple[ResNet, nn.Module]:
             f"no weights of such a run in {path.parent}; delete its record, if it has one, and "
             "train it again"
         )
-    weights, (encoder, head) = checkpoints.load(path), build(config)
-    encoder.load_state_dict(weights["encoder"])
-    head.load_state_dict(weights["head"])
-    return encoder, head
+    return _load_weights(path, build(config))
+
+
+def _load_weights(path: Path, parts: tuple[ResNet, nn.Module]) -> tuple[ResNet, nn.Module]:
+    weights = checkpoints.load(path)
+    for part, name in zip(parts, ("encoder", "head"), strict=True):
+        part.load_state_dict(weights[name])
+    return parts
 
 
 def train_supervised(
@@ -119,15 +130,75 @@ def train_supervised(
 ) -> Run:
     """The same encoder, augmentations and optimizer on `data.train`, with the labels.
 
-    One view of each image; the classifier is trained as any other layer.
+    One view of each image; the classifier is trained as any other layer. For the rest see
+    `pretrain`.
     """
+    if not parallel.joined() and devices.processes(config) > 1:
+        return _together(train_supervised, config, data, label, progress)
 
     def objective(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        logits = logits.float()
+        logits, labels = parallel.gather(logits.float()), parallel.gather(labels)
         return F.cross_entropy(logits, labels), (logits.argmax(1) == labels).float().mean()
 
     parts = build(config, len(data.classes))
     return _train(config, data.train, parts, objective, False, label, progress)
+
+
+def _together(
+    train: Callable[..., Run], config: Config, data: Data, label: str, progress: Progress | None
+) -> Run:
+    """`train`, one of the two above, by several processes; the network as they leave it."""
+    pairs, shown = train is pretrain, progress
+
+    def report(done: int, note: str) -> None:
+        nonlocal shown
+        images = data.pretrain if pairs else data.train
+        total = total_steps(len(images), config.batch_size, config.epochs)
+        shown = shown or Progress(label, total, done)
+        shown.update(done, note)
+
+    records.commit()
+    *found, diverged = workers.together(
+        _in_worker, train, config, data, processes=devices.processes(config), report=report
+    )
+    if diverged:
+        raise NotFiniteError(diverged)
+    parts = build(config, 0 if pairs else len(data.classes))
+    return Run(*_load_weights(_weights_path(config, pairs), parts), *found)
+
+
+class _Sender:
+    """Stands for `Progress` in a worker: what it is told goes to the process that shows it."""
+
+    def __init__(self, send: Callable[..., None] | None) -> None:
+        self.send = send
+
+    def update(self, done: int, note: str = "") -> None:
+        if self.send:
+            self.send(done, note)
+
+
+def _in_worker(
+    train: Callable[..., Run], config: Config, data: Data, send: Callable[..., None] | None
+) -> tuple[dict[str, list[float]], float, dict[str, Any], str]:
+    """What every process of `_together` does: all of `Run` but the network, and why it diverged."""
+    sender: Any = _Sender(send)
+    try:
+        run = train(config, data, progress=sender)
+    except NotFiniteError as error:
+        return {}, 0.0, {}, str(error)
+    return run.history, run.seconds, run.facts, ""
+
+
+def _chunks(config: Config) -> int:
+    """In how many parts a batch goes through the network."""
+    chunks = config.batch_size // (config.chunk_size or config.batch_size)
+    if config.batch_size // parallel.processes() % chunks:
+        raise ValueError(
+            f"chunk_size={config.chunk_size} is not valid for {parallel.processes()} processes; it "
+            f"must be a multiple of {parallel.processes()}"
+        )
+    return chunks
 
 
 def train_step(
@@ -138,20 +209,61 @@ def train_step(
     objective: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
     dtype: torch.dtype,
     passes: int = 1,
+    chunks: int = 1,
 ) -> Tensor:
     """One update; returns (2,) loss and accuracy, still on the device.
 
-    With 2 `passes` each of the two views goes through the network alone: same arithmetic, but
-    batch norm then normalises them apart.
+    `objective` gets what the network makes of this process's `views`, and their `labels`. With 2
+    `passes` each of the two views goes through the network alone: same arithmetic, but batch norm
+    then normalises them apart. With several `chunks` the network holds one of them at a time, see
+    `_backward_in_chunks`.
     """
-    with devices.autocast(views.device, dtype):
-        parts = views.contiguous(memory_format=torch.channels_last).chunk(passes)
-        outputs = network(parts[0]) if passes == 1 else torch.cat([network(x) for x in parts])
-    loss, accuracy = objective(outputs, labels)
+
+    def forward(x: Tensor) -> Tensor:
+        with devices.autocast(x.device, dtype):
+            parts = x.contiguous(memory_format=torch.channels_last).chunk(passes)
+            return network(parts[0]) if passes == 1 else torch.cat([network(x) for x in parts])
+
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    if chunks == 1:
+        loss, accuracy = objective(forward(views), labels)
+        loss.backward()
+    else:
+        loss, accuracy = _backward_in_chunks(network, forward, views, labels, objective, chunks)
+    parallel.sum_gradients(network)
     optimizer.step()
-    return torch.stack([loss.detach(), accuracy])
+    metrics = torch.stack([loss.detach(), accuracy])
+    devices.finish_step(views.device)
+    return metrics
+
+
+def _backward_in_chunks(
+    network: nn.Module,
+    forward: Callable[[Tensor], Tensor],
+    views: Tensor,
+    labels: Tensor,
+    objective: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    chunks: int,
+) -> tuple[Tensor, Tensor]:
+    """Gradients of a batch whose activations do not fit: two forward passes, chunk by chunk.
+
+    The first finds the outputs of the whole batch and, from the objective, its gradient with
+    respect to them; the second hands every chunk its rows of that gradient (GradCache, arXiv
+    2101.06983). All views still meet in the loss, which adding up gradients of small batches would
+    not give. Batch norm sees one chunk at a time, and its moving statistics move once a chunk. A
+    chunk is every `chunks`-th row, so it has both views of its images.
+    """
+    moving = [buffer.clone() for buffer in network.buffers()]
+    with torch.no_grad():
+        outputs = [forward(views[chunk::chunks]) for chunk in range(chunks)]
+    for buffer, value in zip(network.buffers(), moving, strict=True):
+        buffer.copy_(value)
+    cache = torch.stack(outputs, dim=1).requires_grad_()  # (rows / chunks, chunks, dim)
+    loss, accuracy = objective(cache.flatten(0, 1), labels)
+    loss.backward()
+    for chunk in range(chunks):
+        forward(views[chunk::chunks]).backward(cache.grad[:, chunk])
+    return loss, accuracy
 
 
 def _train(
@@ -166,7 +278,9 @@ def _train(
     records.commit()  # the code that runs is that of the beginning, whatever is committed meanwhile
     devices.keep_freed_memory()
     device = devices.choose(config.device)
+    devices.check_batch(config.batch_size, device)
     dtype = devices.number_format(device, config.precision)
+    watch = devices.watch(device)
     network = nn.Sequential(*parts).to(device, memory_format=torch.channels_last).train()
     optimizer = LARS(
         network.named_parameters(),
@@ -176,6 +290,7 @@ def _train(
         exclude_from_weight_decay=EXCLUDED if config.has("lars_exclusions") else (),
     )
     passes = 1 if config.has("joint_views") or not pairs else 2
+    chunks = _chunks(config)
     total = total_steps(len(images), config.batch_size, config.epochs)
     warmup = warmup_steps(len(images), config.batch_size, config.warmup_epochs)
     log_every = min(max(total // LOG_POINTS, 1), LOG_AT_LEAST)
@@ -185,38 +300,54 @@ def _train(
     pending: list[Tensor] = []  # (2,) of each update since the last log point
     first, before = _resume(path, network, optimizer, history, pending)
     begun = saved = logged = time.perf_counter()
-    progress = progress or Progress(label, total, first)
+    shown: Any = Progress(label, total, first) if parallel.rank() == 0 else _Sender(None)
+    progress = progress or shown
 
-    for step, (views, labels) in enumerate(
-        batches(images, config, device, first, total, pairs), start=first
-    ):
-        rate = warmup_cosine(step, config.learning_rate, warmup, total)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        metrics = train_step(network, optimizer, views, labels, objective, dtype, passes)
-        pending.append(metrics)
-
-        if (step + 1) % log_every == 0 or step + 1 == total:
-            loss, accuracy = torch.stack(pending).mean(dim=0).tolist()
-            _check_finite(loss, step, rate, config)
-            now = time.perf_counter()
-            speed = len(pending) * config.batch_size / (now - logged)
-            for name, value in zip(HISTORY, (step + 1, loss, accuracy, rate, speed), strict=True):
-                history[name].append(value)
-            pending, logged = [], now
-            progress.update(step + 1, f"loss {loss:.3f}, accuracy {accuracy:.1%}")
-
-        now = time.perf_counter()
-        if now - saved > 60 * config.checkpoint_minutes and step + 1 < total:
+    def save(step: int) -> None:
+        if parallel.rank() == 0:
             state = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
-            facts = {"history": history, "pending": pending, "step": step + 1}
-            checkpoints.save(path, state | facts | {"seconds": before + now - begun})
-            saved = now
+            facts = {"history": history, "pending": pending, "step": step}
+            seconds = before + time.perf_counter() - begun
+            checkpoints.save(path, state | facts | {"seconds": seconds})
+
+    with Termination() as termination:
+        for step, (views, labels) in enumerate(
+            batches(images, config, device, first, total, pairs), start=first
+        ):
+            rate = warmup_cosine(step, config.learning_rate, warmup, total)
+            for group in optimizer.param_groups:
+                group["lr"] = devices.number(rate, device)
+            pending.append(
+                train_step(network, optimizer, views, labels, objective, dtype, passes, chunks)
+            )
+
+            if (step + 1) % log_every == 0 or step + 1 == total:
+                loss, accuracy = torch.stack([m.cpu() for m in pending]).mean(dim=0).tolist()
+                _check_finite(loss, step, rate, config)
+                now = time.perf_counter()
+                speed = len(pending) * config.batch_size / (now - logged)
+                numbers = (step + 1, loss, accuracy, rate, speed)
+                for name, value in zip(HISTORY, numbers, strict=True):
+                    history[name].append(value)
+                pending, logged = [], now
+                progress.update(step + 1, f"loss {loss:.3f}, accuracy {accuracy:.1%}")
+                if watch:
+                    watch.update(step + 1 - first)
+
+            if parallel.anyone(termination.asked):
+                save(step + 1)
+                termination.now()
+            elapsed = time.perf_counter() - saved
+            if elapsed > 60 * config.checkpoint_minutes and step + 1 < total:
+                save(step + 1)
+                saved = time.perf_counter()
 
     # Finished: the weights stay, the checkpoint goes, so that the next call trains again.
-    keep(config, *parts, pairs)
-    path.unlink(missing_ok=True)
-    return Run(*parts, history, before + time.perf_counter() - begun)
+    if parallel.rank() == 0:
+        keep(config, *parts, pairs)
+        path.unlink(missing_ok=True)
+    facts = watch.facts() if watch else {}
+    return Run(*parts, history, before + time.perf_counter() - begun, facts)
 
 
 def _checkpoint_path(config: Config, pairs: bool) -> Path:
@@ -237,10 +368,13 @@ def _resume(
     history: dict[str, list[float]],
     pending: list[Tensor],
 ) -> tuple[int, float]:
-    """Restore the checkpoint at `path`, if there is one; (updates made, seconds spent)."""
-    if not path.exists():
+    """Restore the checkpoint at `path`, if there is one; (updates made, seconds spent).
+
+    It has no trace of how many processes wrote it; process 0 reads it for all.
+    """
+    state = parallel.from_first(lambda: checkpoints.load(path) if path.exists() else None)
+    if state is None:
         return 0, 0.0
-    state = checkpoints.load(path)
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
     history.update(state["history"])
@@ -279,6 +413,12 @@ def estimate(config: Config, data: Data, measured: int = 4) -> Cost:
     dtype = devices.number_format(device, config.precision)
     network = nn.Sequential(*build(config)).to(device, memory_format=torch.channels_last)
     optimizer = LARS(network.named_parameters(), lr=0.0)
+    chunks = _chunks(config)
+    total = total_steps(len(data.pretrain), config.batch_size, config.epochs)
+    if devices.processes(config) > 1:  # the share of one of them, without what they exchange
+        config = config.replace(
+            batch_size=max(config.batch_size // devices.processes(config), 2), chunk_size=0
+        )
 
     def objective(z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         return contrastive_loss(z, config), z.new_zeros(())
@@ -286,8 +426,7 @@ def estimate(config: Config, data: Data, measured: int = 4) -> Cost:
     warm = 2  # the first updates build caches and are not counted
     times = []
     for views, labels in batches(data.pretrain, config, device, 0, warm + measured):
-        train_step(network, optimizer, views, labels, objective, dtype).tolist()
+        train_step(network, optimizer, views, labels, objective, dtype, 1, chunks).tolist()
         times.append(time.perf_counter())
-    total = total_steps(len(data.pretrain), config.batch_size, config.epochs)
     seconds = (times[-1] - times[warm - 1]) / measured * total
     return Cost(total, seconds, devices.peak_memory(device))

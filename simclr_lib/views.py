@@ -9,8 +9,9 @@ transformations for the two branches.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -23,16 +24,43 @@ from .config import Config
 CUTOUT_SHARE, NOISE_STD, MOTION_LENGTH = 0.5, 0.1, 5
 
 
-def uniform(num: int, low: float, high: float, generator: Generator) -> Tensor:
+class Share(NamedTuple):
+    """Stands for a generator where a process holds some of the images of a batch.
+
+    Draws are made for the whole batch and those of the own images kept, so an image gets the same
+    whoever holds it. The batch is `processes` equal parts, of which `part` is held.
+    """
+
+    generator: Generator
+    part: int
+    processes: int
+    branches: int = 1  # views of the batch, one after the other, that are drawn for together
+
+
+Random = Generator | Share
+
+
+def draw(
+    make: Callable[..., Tensor], shape: Sequence[int], source: Random, **options: Any
+) -> Tensor:
+    """`make(shape)`, say `torch.rand`, with one row for each image, from a generator or share."""
+    if isinstance(source, Generator):
+        return make(shape, generator=source, **options)
+    whole = make((shape[0] * source.processes, *shape[1:]), generator=source.generator, **options)
+    parts = whole.view(source.branches, source.processes, shape[0] // source.branches, *shape[1:])
+    return parts[:, source.part].flatten(0, 1)
+
+
+def uniform(num: int, low: float, high: float, generator: Random) -> Tensor:
     """(num,) float32 between `low` and `high`."""
-    return low + (high - low) * torch.rand(num, generator=generator)
+    return low + (high - low) * draw(torch.rand, (num,), generator)
 
 
 def sample_crop_boxes(
     num: int,
     height: int,
     width: int,
-    generator: Generator,
+    generator: Random,
     area: tuple[float, float] = (0.08, 1.0),
     attempts: int = 10,
 ) -> Tensor:
@@ -49,12 +77,12 @@ def sample_crop_boxes(
     shape = (num, attempts)
     pixels = height * width
     low, high = area[0] * pixels, area[1] * pixels
-    ratio = 3 / 4 + (4 / 3 - 3 / 4) * torch.rand(shape, generator=generator)
+    ratio = 3 / 4 + (4 / 3 - 3 / 4) * draw(torch.rand, shape, generator)
     smallest = (low / ratio).sqrt().round()
     largest = torch.minimum((high / ratio).sqrt().round(), ((width + 0.4999) / ratio).floor())
     largest = largest.clamp(max=height)
     smallest = torch.minimum(smallest, largest)
-    tall = smallest + (torch.rand(shape, generator=generator) * (largest - smallest + 1)).floor()
+    tall = smallest + (draw(torch.rand, shape, generator) * (largest - smallest + 1)).floor()
     wide = (tall * ratio).round()
     covered = tall * wide
     valid = (wide >= 1) & (tall >= 1) & (wide <= width)
@@ -66,7 +94,7 @@ def sample_crop_boxes(
     found = valid.any(dim=1)
     tall = torch.where(found, tall.gather(1, first)[:, 0], height)
     wide = torch.where(found, wide.gather(1, first)[:, 0], width)
-    place = torch.rand(num, 2, generator=generator)
+    place = draw(torch.rand, (num, 2), generator)
     top, left = (place[:, 0] * (height - tall)).floor(), (place[:, 1] * (width - wide)).floor()
     return torch.stack([top, left, tall, wide], dim=1).long()
 
@@ -84,7 +112,7 @@ def sample_jitter(
     factors = (max(1 - spread, 0), 1 + spread)
     bright = (-spread, spread) if brightness == "additive" else factors
     return {
-        "order": torch.rand(num, 4, generator=generator).argsort(dim=1),
+        "order": draw(torch.rand, (num, 4), generator).argsort(dim=1),
         "brightness": uniform(num, *bright, generator),
         "contrast": uniform(num, *factors, generator),
         "saturation": uniform(num, *factors, generator),
@@ -96,7 +124,7 @@ def sometimes(
     images: Tensor,
     change: Callable[..., Tensor],
     probability: float,
-    generator: Generator,
+    generator: Random,
     **draws: Tensor,
 ) -> Tensor:
     """`change(images, **draws)` for every image with this `probability`, else the image itself.
@@ -104,7 +132,7 @@ def sometimes(
     `draws` are one for each image, (N, ...). On a CPU, where the choice is at hand, only the chosen
     are changed; elsewhere all are, and then the choice is made, so that shapes stay the same.
     """
-    chosen = torch.rand(len(images), generator=generator) < probability
+    chosen = draw(torch.rand, (len(images),), generator) < probability
     if images.device.type == "cpu":
         index = chosen.nonzero()[:, 0]
         some = {name: draw[index] for name, draw in draws.items()}
@@ -113,7 +141,7 @@ def sometimes(
     return color.choose(chosen, change(images, **draws), images)
 
 
-def _crop(images: Tensor, config: Config, generator: Generator) -> Tensor:
+def _crop(images: Tensor, config: Config, generator: Random) -> Tensor:
     area = (config.crop_area_min, 1.0)
     boxes = sample_crop_boxes(len(images), *images.shape[2:], generator, area)
     return _cut(images, boxes, config.image_size, config.has("bicubic"))
@@ -128,26 +156,26 @@ def _cut(images: Tensor, boxes: Tensor, size: int, cubic: bool = True) -> Tensor
     return ops.crop_and_resize(to_float(images), boxes, (size, size), cubic)
 
 
-def _flip(images: Tensor, config: Config, generator: Generator) -> Tensor:
+def _flip(images: Tensor, config: Config, generator: Random) -> Tensor:
     return sometimes(images, ops.flip, 0.5, generator)
 
 
-def _jitter(images: Tensor, config: Config, generator: Generator) -> Tensor:
+def _jitter(images: Tensor, config: Config, generator: Random) -> Tensor:
     draws = sample_jitter(len(images), config.color_strength, config.brightness, generator)
     jitter = partial(color.color_jitter, brightness_kind=config.brightness)
     return sometimes(images, jitter, 0.8, generator, **draws)
 
 
-def _grayscale(images: Tensor, config: Config, generator: Generator) -> Tensor:
+def _grayscale(images: Tensor, config: Config, generator: Random) -> Tensor:
     return sometimes(images, color.to_grayscale, 0.2, generator)
 
 
-def _color(images: Tensor, config: Config, generator: Generator) -> Tensor:
+def _color(images: Tensor, config: Config, generator: Random) -> Tensor:
     """Colour distortion of the paper: jitter (0.8), then colour drop (0.2)."""
     return _grayscale(_jitter(images, config, generator), config, generator)
 
 
-def _blur(images: Tensor, config: Config, generator: Generator) -> Tensor:
+def _blur(images: Tensor, config: Config, generator: Random) -> Tensor:
     """Sigma uniform in [0.1, 2.0] for each image; the official code draws one for each batch.
 
     Clipped first, as there: a bicubic crop that no jitter followed still overshoots.
@@ -158,29 +186,29 @@ def _blur(images: Tensor, config: Config, generator: Generator) -> Tensor:
     return sometimes(images, blur, 0.5, generator, sigma=sigma)
 
 
-def _cutout(images: Tensor, config: Config, generator: Generator) -> Tensor:
+def _cutout(images: Tensor, config: Config, generator: Random) -> Tensor:
     height, width = images.shape[2:]
     box = torch.tensor([int(height * CUTOUT_SHARE), int(width * CUTOUT_SHARE)])
     space = torch.tensor([height, width]) - box + 1
-    place = (torch.rand(len(images), 2, generator=generator) * space).long()
+    place = (draw(torch.rand, (len(images), 2), generator) * space).long()
     return ops.cutout(images, torch.cat([place, box.expand(len(images), 2)], dim=1))
 
 
-def _noise(images: Tensor, config: Config, generator: Generator) -> Tensor:
-    return ops.add_noise(images, torch.randn(images.shape, generator=generator), NOISE_STD)
+def _noise(images: Tensor, config: Config, generator: Random) -> Tensor:
+    return ops.add_noise(images, draw(torch.randn, images.shape, generator), NOISE_STD)
 
 
-def _rotate(images: Tensor, config: Config, generator: Generator) -> Tensor:
-    return ops.rotate(images, torch.randint(4, (len(images),), generator=generator))
+def _rotate(images: Tensor, config: Config, generator: Random) -> Tensor:
+    return ops.rotate(images, draw(partial(torch.randint, 4), (len(images),), generator))
 
 
-def _motion_blur(images: Tensor, config: Config, generator: Generator) -> Tensor:
+def _motion_blur(images: Tensor, config: Config, generator: Random) -> Tensor:
     angle = uniform(len(images), 0, math.pi, generator)
     blur = partial(ops.motion_blur, length=MOTION_LENGTH)
     return sometimes(images, blur, 0.5, generator, angle=angle)
 
 
-SAMPLERS: dict[str, Callable[[Tensor, Config, Generator], Tensor]] = {
+SAMPLERS: dict[str, Callable[[Tensor, Config, Random], Tensor]] = {
     "crop": _crop,
     "flip": _flip,
     "color": _color,
@@ -215,14 +243,14 @@ def first_crop(
     return to_float(images), names
 
 
-def distort(images: Tensor, names: list[str], config: Config, generator: Generator) -> Tensor:
+def distort(images: Tensor, names: list[str], config: Config, generator: Random) -> Tensor:
     """The named transformations in order, then a clip to 0..1; (N, 3, S, S) to the same."""
     for name in names:
         images = SAMPLERS[name](images, config, generator)
     return images.clamp(0, 1)
 
 
-def view(images: Tensor, transforms: str, config: Config, generator: Generator) -> Tensor:
+def view(images: Tensor, transforms: str, config: Config, generator: Random) -> Tensor:
     """One random view of every image: the named transformations in order, then a clip to 0..1.
 
     `images` uint8 or float 0..1, (N, 3, H, W); returns float32 (N, 3, S, S) with S the
@@ -237,7 +265,7 @@ def branches(config: Config) -> tuple[str, str]:
     return config.augmentations, config.second_view or config.augmentations
 
 
-def two_views(images: Tensor, config: Config, generator: Generator) -> Tensor:
+def two_views(images: Tensor, config: Config, generator: Random) -> Tensor:
     """(2N, 3, S, S): rows i and i + N are two random views of image i (Section 2.1).
 
     With `shared_crop` both are made from one random crop of the image, as in Figure 5.
@@ -246,7 +274,8 @@ def two_views(images: Tensor, config: Config, generator: Generator) -> Tensor:
     if config.shared_crop:
         images = _crop(images, config, generator).clamp_(0, 1)
     if first == second:  # one pass over both: the draws are as independent as in two
-        return view(images.repeat(2, 1, 1, 1), first, config, generator)
+        both = generator._replace(branches=2) if isinstance(generator, Share) else generator
+        return view(images.repeat(2, 1, 1, 1), first, config, both)
     return torch.cat([view(images, names, config, generator) for names in (first, second)])
 
 

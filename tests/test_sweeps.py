@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from simclr_lib import records, sweeps, trainer
+from simclr_lib import checkpoints, records, sweeps, trainer
 from simclr_lib.config import Config
 
 
@@ -162,3 +168,57 @@ def test_records_are_plain_json(config):
     (path,) = (records.output_dir(config) / "records").glob("*.json")
     assert json.loads(path.read_text())["method"] == "random"
     assert isinstance(sweeps.table([], "width"), pd.DataFrame)
+
+
+PROGRAM = """
+import sys
+from simclr_lib import sweeps
+from simclr_lib.config import Config
+
+if __name__ == "__main__":
+    config = Config.create("smoke", output_dir=sys.argv[1], epochs=40, checkpoint_minutes=0.02)
+    sweeps.run(sweeps.grid(config, seed=[0, 1]), processes=int(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_terminated_it_saves_and_the_same_command_goes_on(processes, tmp_path):
+    def start(place):
+        command = [sys.executable, "-c", PROGRAM, str(tmp_path / place), str(processes)]
+        if processes > 1:  # workers must be able to find the program
+            (tmp_path / "program.py").write_text(PROGRAM)
+            command[1:3] = [str(tmp_path / "program.py")]
+        return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
+
+    def steps(place):
+        found = (tmp_path / place / "checkpoints").glob("*.pt")
+        return [checkpoints.load(path)["step"] for path in found]
+
+    with start("disturbed") as program:
+        while not steps("disturbed"):
+            time.sleep(0.1)
+        seen = steps("disturbed")
+        time.sleep(0.3)
+        program.send_signal(signal.SIGTERM)
+        begun = time.monotonic()
+        assert program.wait() == -signal.SIGTERM
+        assert time.monotonic() - begun < 20
+    assert len(steps("disturbed")) == processes
+    assert max(steps("disturbed")) > max(seen)  # saved then, not at the last regular time
+    for place in ("disturbed", "left_alone"):
+        with start(place) as program:
+            assert program.wait() == 0
+    first, second = (
+        {
+            record["seed"]: record
+            for record in map(
+                json.loads, map(Path.read_text, (tmp_path / place / "records").iterdir())
+            )
+        }
+        for place in ("disturbed", "left_alone")
+    )
+    assert first.keys() == second.keys() == {0, 1}
+    for seed in first:
+        assert first[seed]["metrics"] == second[seed]["metrics"]
+        for name in ("step", "loss", "accuracy"):
+            assert first[seed]["history"][name] == second[seed]["history"][name]

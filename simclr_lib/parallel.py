@@ -1,0 +1,181 @@
+"""One step on many devices: what each process holds, and the three things it exchanges.
+
+A training step is written for the global batch. Under `torch.distributed` every process has all of
+the weights and the rows of its own images. The step is that of one process because batch norm
+takes its moments over the rows of all (`layers.BatchNorm`), the loss is computed by every process
+from the embeddings of all (`gather`), and the gradients, each process's through its own rows, are
+added (`sum_gradients`). With one process none of this does anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+LOST_AFTER = datetime.timedelta(minutes=10)  # a process that has not answered for so long is lost
+
+
+def rank() -> int:
+    """The number of this process among those that train together, 0 if it is alone."""
+    return dist.get_rank() if joined() else 0
+
+
+def processes() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if joined() else 1
+
+
+def joined() -> bool:
+    """Whether this process is one of several, or stands for several, that train together."""
+    return dist.is_available() and dist.is_initialized()
+
+
+def join(rank: int, processes: int, address: str = "", local_rank: int | None = None) -> None:
+    """Make this process number `rank` of `processes`; returns when all have come.
+
+    `address` is a URL as of `init_process_group`, by default the one in the environment that
+    `torchrun` sets. On a machine with GPUs the process takes number `local_rank` (default: `rank`)
+    for its own. Small facts travel over the CPU, so that nobody waits for a GPU to send them.
+    """
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(rank if local_rank is None else local_rank)
+    with _silence():
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if cuda else "gloo",
+            init_method=address or "env://",
+            rank=rank,
+            world_size=processes,
+            timeout=LOST_AFTER,
+        )
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Nothing goes to standard output: gloo greets there, which may be a notebook's cell."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def join_torchrun() -> bool:
+    """`join` the processes that `torchrun` started, if it did; whether it did."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return False
+    join(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE")),
+         local_rank=int(os.environ["LOCAL_RANK"]))  # fmt: skip
+    return True
+
+
+def leave() -> bool:
+    """The end of `join`; whether this process was the first, or alone."""
+    if not joined():
+        return True
+    first = rank() == 0
+    dist.destroy_process_group()
+    return first
+
+
+def own_rows(batch_size: int) -> slice:
+    """Which images of a batch this process holds. Raises `ValueError` if the shares are unequal."""
+    share, rest = divmod(batch_size, processes())
+    if rest or not share:
+        raise ValueError(
+            f"batch_size={batch_size} is not valid for {processes()} processes; it must be a "
+            f"multiple of {processes()}, for each of them takes an equal share of every batch"
+        )
+    return slice(rank() * share, (rank() + 1) * share)
+
+
+def gather(x: Tensor, branches: int = 1) -> Tensor:
+    """The rows of all processes, (processes * rows, ...), from this one's (rows, ...).
+
+    With 2 `branches` the two halves of x are the two views, and so they are in the result. Backward
+    gives every process its own rows of the gradient, without an exchange: right when all compute
+    the *same* loss from what is gathered, as they do here.
+    """
+    return x if processes() == 1 else _Gather.apply(x, branches)
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, branches: int) -> Tensor:
+        ctx.branches = branches
+        return _swap(stack_over_processes(x).flatten(0, 1), processes(), branches)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return _swap(gradient, ctx.branches, processes()).chunk(processes())[rank()], None
+
+
+def _swap(x: Tensor, outer: int, inner: int) -> Tensor:
+    """Rows ordered by (outer, inner, image) as rows ordered by (inner, outer, image)."""
+    return x.unflatten(0, (outer, inner, -1)).transpose(0, 1).flatten(0, 2)
+
+
+def add_over_processes(x: Tensor) -> Tensor:
+    """The sum of the x of all processes, in place; no gradient passes."""
+    if processes() > 1:
+        dist.all_reduce(x)
+    return x
+
+
+def stack_over_processes(x: Tensor) -> Tensor:
+    """(processes, ...) the x of all processes; no gradient passes."""
+    found = x.new_empty(processes(), *x.shape)
+    dist.all_gather_into_tensor(found.view(-1), x.contiguous().view(-1))
+    return found
+
+
+def sum_gradients(network: nn.Module) -> None:
+    """Add up the gradients of all processes, so that each has those of the global loss."""
+    if processes() == 1:
+        return
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    together = add_over_processes(torch.cat([g.flatten() for g in gradients]))
+    for gradient, part in zip(
+        gradients, together.split([g.numel() for g in gradients]), strict=True
+    ):
+        gradient.copy_(part.view_as(gradient))
+
+
+def anyone(here: bool) -> bool:
+    """Whether it is so in any process."""
+    if processes() == 1:
+        return here
+    return bool(add_over_processes(torch.tensor(float(here))) > 0)
+
+
+def from_first(make: Callable[[], Any]) -> Any:
+    """What `make` returns in process 0, for all; the others do not call it."""
+    if processes() == 1:
+        return make()
+    box = [make() if rank() == 0 else None]
+    dist.broadcast_object_list(box)
+    return box[0]
+
+
+def in_turn(make: Callable[[], Any]) -> Any:
+    """`make()` in every process, in 0 before the others: what it leaves on disk is there for them.
+
+    On several nodes this needs a disk that they share, or one on which it lies already.
+    """
+    if rank() == 0:
+        made = make()
+    if processes() > 1:
+        dist.barrier()
+    return made if rank() == 0 else make()

@@ -1,0 +1,53 @@
+"""SIGTERM, by which a machine that is wanted elsewhere asks a run to end: it may save first."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class Termination:
+    """While entered, SIGTERM is noted in `asked` instead of ending the process at once.
+
+        with Termination() as termination:
+            for ...:
+                if termination.asked:
+                    save()
+                    termination.now()
+
+    `now` lets the signal do what it did before, which is to end the process, so whoever sent it
+    sees that it arrived. It does so too if it came and the block was left without asking. Outside
+    the main thread, where Python takes no signals, nothing is noted.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.before: Any = None
+
+    def __enter__(self) -> Termination:
+        if threading.current_thread() is threading.main_thread():
+            self.before = signal.signal(signal.SIGTERM, self._note)
+        return self
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.before is not None:
+            signal.signal(signal.SIGTERM, self.before)
+            self.before = None
+            if self.asked:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    def now(self) -> None:
+        """End the process as if the signal had just come; `SystemExit` if that did not end it."""
+        self.__exit__(None, None, None)
+        raise SystemExit(128 + signal.SIGTERM)

@@ -1,0 +1,150 @@
+"""TPUs and other XLA devices: one process, one program, the batch sharded over all devices.
+
+The only file that imports `torch_xla`. With SPMD ("single program, multiple data") a tensor on the
+XLA device is the global one: here the rows of a batch are marked as lying on all devices, and the
+compiler divides all that follows. Batch norm and loss are global without another word.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+WARM_UP = 3  # updates after which nothing should be compiled any more
+
+
+def installed() -> bool:
+    """Whether there is a `torch_xla` to import."""
+    return importlib.util.find_spec("torch_xla") is not None
+
+
+@functools.cache
+def device() -> torch.device:
+    """The one XLA device that stands for all; the first call decides how this process uses XLA.
+
+    What is compiled is kept in the user's cache folder, or where XLA_PERSISTENT_CACHE_PATH says.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "simclr_lib" / "xla"
+    os.environ.setdefault("XLA_PERSISTENT_CACHE_PATH", str(cache))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # each program would warn of a deprecation
+    import torch_xla
+    from torch_xla import runtime
+
+    runtime.use_spmd()
+    place = torch_xla.device()
+    torch.zeros((), device=place)  # before any backward pass on the CPU, or XLA's would fail later
+    return place
+
+
+def kind() -> str:
+    """What the devices are: "TPU", "CPU" ..."""
+    from torch_xla import runtime
+
+    device()
+    return runtime.device_type() or "unknown"
+
+
+def count() -> int:
+    """How many devices all hosts have together."""
+    from torch_xla import runtime
+
+    device()
+    return runtime.global_runtime_device_count()
+
+
+@functools.cache
+def _mesh() -> Any:
+    from torch_xla.distributed.spmd import Mesh
+
+    return Mesh(np.arange(count()), (count(),), ("rows",))
+
+
+def put(x: Tensor) -> Tensor:
+    """A tensor of the host on the device, its rows spread over all devices if they divide evenly.
+
+    With several hosts, every host gives its own rows.
+    """
+    from torch_xla import runtime
+    from torch_xla.core import xla_model
+    from torch_xla.distributed.spmd import ShardingSpec
+
+    hosts = runtime.process_count()
+    if x.ndim == 0 or len(x) * hosts % count():
+        return x.to(device())
+    spec = ShardingSpec(_mesh(), ("rows", *[None] * (x.ndim - 1)), minibatch=hosts > 1)
+    (placed,) = xla_model.send_cpu_data_to_device([x], device(), spec)
+    return placed
+
+
+def spread(x: Tensor) -> Tensor:
+    """The same tensor of the device, with its rows spread over all devices."""
+    from torch_xla.distributed.spmd import mark_sharding
+
+    mark_sharding(x, _mesh(), ("rows", *[None] * (x.ndim - 1)))
+    return x
+
+
+def finish_step() -> None:
+    """Send what was asked for so far to the devices, as one program."""
+    import torch_xla
+
+    torch_xla.sync()
+
+
+def compilations() -> int:
+    """Programs compiled so far."""
+    from torch_xla.debug import metrics
+
+    return (metrics.metric_data("CompileTime") or (0,))[0]
+
+
+def fallbacks() -> dict[str, int]:
+    """Operations that XLA does not have and the host computed, each with a wait: name and count."""
+    from torch_xla.debug import metrics
+
+    names = [name for name in metrics.counter_names() if name.startswith("aten::")]
+    return {name: metrics.counter_value(name) for name in names}
+
+
+class Watch:
+    """Warns when a run compiles or falls back to the host after its first updates."""
+
+    def __init__(self) -> None:
+        self.began, self.updates = (compilations(), fallbacks()), 0
+        self.last: tuple[int, dict[str, int]] | None = None
+
+    def update(self, updates: int) -> None:
+        """To be called after some updates; `updates` are those of this run so far."""
+        now = compilations(), fallbacks()
+        if self.last and self.last != now:
+            new = now[0] - self.last[0]
+            slow = [name for name, times in now[1].items() if times != self.last[1].get(name, 0)]
+            cause = (
+                f"{', '.join(slow)} ran on the host, which XLA has no program for"
+                if slow
+                else "a shape or a Python number in the update changes from one to the next"
+            )
+            warnings.warn(
+                f"by update {updates} XLA had compiled {new} programs since the last look: {cause}; "
+                "PT_XLA_DEBUG_LEVEL=2 shows the lines",
+                stacklevel=2,
+            )
+        if updates >= WARM_UP:
+            self.last = now
+
+    def facts(self) -> dict[str, Any]:
+        """For the record: programs compiled, and operations that fell back, in this run."""
+        before, now = self.began[1], fallbacks()
+        counts = {name: times - before.get(name, 0) for name, times in now.items()}
+        return {
+            "compilations": compilations() - self.began[0],
+            "fallbacks": {name: times for name, times in counts.items() if times},
+        }

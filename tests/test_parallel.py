@@ -1,0 +1,167 @@
+"""Several processes: the same update as one, the same views, and a clear end if one is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+import torch
+from one_step import IMAGES, VARIANTS, in_processes, network, updates, views
+from PIL import Image
+
+from simclr_lib import data, parallel, streams, trainer, workers
+from simclr_lib.config import TRANSFORMS, Config
+from simclr_lib.losses import nt_xent
+from simclr_lib.views import Share, two_views, view
+
+# Relative, of every tensor. In float32 gradients are small differences of large numbers: with the
+# images of a batch in another order one process differs from itself by 6e-6.
+LIMITS = {"float64": 1e-10, "float32": 1e-6, "float32 gradients and weights": 2e-5}
+
+
+def assert_equal_updates(found, expected, kind):
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        rounded = not (name == "losses" or "moving" in name)
+        limit = LIMITS[kind + " gradients and weights" * (rounded and kind == "float32")]
+        difference = (torch.as_tensor(found[name], dtype=torch.float64) - value).norm()
+        assert difference <= limit * value.norm(), (name, difference / value.norm())
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_processes_make_the_updates_of_one(processes):
+    found = workers.together(in_processes, processes=processes)
+    for name, (dtype, chunks) in VARIANTS.items():
+        alone = updates(network(dtype), views(dtype), chunks)
+        assert_equal_updates(found[name], alone, name.split()[0])
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32"])
+def test_chunks_make_the_updates_of_the_whole_where_nothing_depends_on_the_batch(kind):
+    x, dtype = views(getattr(torch, kind)), getattr(torch, kind)
+    whole = updates(network(dtype, norm=False), x)
+    assert_equal_updates(updates(network(dtype, norm=False), x, chunks=4), whole, kind)
+
+
+def test_batch_norm_sees_one_chunk_at_a_time():
+    net, chunks = network(), 3
+    (x,) = views()[:1]
+    outputs = torch.stack([net(x[chunk::chunks]) for chunk in range(chunks)], dim=1)
+    loss = nt_xent(outputs.flatten(0, 1), 0.2)
+    loss.backward()
+    found = updates(network(), x[None], chunks)
+    assert found["losses"].item() == pytest.approx(loss.item(), rel=1e-12)
+    for name, parameter in net.named_parameters():
+        torch.testing.assert_close(found[f"gradient of {name}"], parameter.grad)
+    for name, moving in net.named_buffers():  # moved once for each chunk, and by no other pass
+        torch.testing.assert_close(found[name], moving)
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_an_image_has_the_same_views_whoever_holds_it(processes):
+    images = torch.randint(0, 256, (6, 3, 24, 24), generator=torch.Generator().manual_seed(0))
+    config = Config.create("smoke", image_size=20, augmentations="+".join(TRANSFORMS))
+
+    def whole():
+        return torch.Generator().manual_seed(1)
+
+    together = two_views(images.byte(), config, whole()).unflatten(0, (2, processes, -1))
+    single = view(images.byte(), config.augmentations, config, whole())
+    for part, own in enumerate(images.byte().chunk(processes)):
+        share = Share(whole(), part, processes)
+        expected = together[:, part].flatten(0, 1)
+        torch.testing.assert_close(two_views(own, config, share), expected)
+        share = Share(whole(), part, processes)
+        expected = single.chunk(processes)[part]
+        torch.testing.assert_close(view(own, config.augmentations, config, share), expected)
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_the_batches_of_all_processes_are_those_of_one(on_disk, tmp_path, monkeypatch):
+    config = Config.create("smoke", batch_size=6, image_size=48 if on_disk else 32, workers=0)
+    if on_disk:
+        for place in (tmp_path / part / label for part in ("train", "test") for label in "ab"):
+            place.mkdir(parents=True)
+            for number in range(8):
+                pixels = torch.randint(0, 256, (60, 70, 3), dtype=torch.uint8).numpy()
+                Image.fromarray(pixels).save(place / f"{number}.png")
+        config = config.replace(dataset=str(tmp_path), num_images=0, image_size=224)
+        images = data.load(config).pretrain
+        assert isinstance(images, data.ImageFiles)
+        config = config.replace(image_size=48)
+    else:
+        images = data.load(config).pretrain
+    cpu = torch.device("cpu")
+    whole = list(streams.batches(images, config, cpu, 0, 2))
+    monkeypatch.setattr(parallel, "processes", lambda: 3)
+    for rank in range(3):
+        monkeypatch.setattr(parallel, "rank", lambda rank=rank: rank)
+        for (own, labels), (x, y) in zip(
+            streams.batches(images, config, cpu, 0, 2), whole, strict=True
+        ):
+            torch.testing.assert_close(own, x.unflatten(0, (2, 3, 2))[:, rank].flatten(0, 1))
+            assert torch.equal(labels, y.view(3, 2)[rank])
+
+
+def test_unequal_shares_are_refused(monkeypatch):
+    monkeypatch.setattr(parallel, "processes", lambda: 4)
+    assert parallel.own_rows(8) == slice(0, 2)
+    for size in (6, 2):
+        with pytest.raises(ValueError, match=rf"batch_size={size} .* multiple of 4"):
+            parallel.own_rows(size)
+    with pytest.raises(ValueError, match=r"chunk_size=2 .* multiple of 4"):
+        trainer._chunks(Config.create("smoke", batch_size=8, chunk_size=2))
+
+
+def test_a_run_goes_on_with_another_number_of_processes(tmp_path, monkeypatch):
+    config = Config.create("smoke", device="cpu", precision="fp32", batch_size=IMAGES, epochs=1)
+    config = config.replace(num_images=64, base_learning_rate=1e-3, output_dir=str(tmp_path))
+    images = data.load(config)
+    expected = trainer.pretrain(config, images)
+
+    step, calls = trainer.train_step, iter(range(9))
+
+    def terminated(*args, **kwargs):
+        if next(calls) == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(*args, **kwargs)
+
+    monkeypatch.setattr(trainer, "train_step", terminated)
+    before = signal.signal(signal.SIGTERM, lambda *_: None)  # instead of ending this process
+    with pytest.raises(SystemExit):
+        trainer.pretrain(config, images)
+    signal.signal(signal.SIGTERM, before)
+    monkeypatch.undo()
+    assert list(tmp_path.glob("checkpoints/*.pt"))
+    resumed = trainer.pretrain(config.replace(processes=2), images)
+    assert not list(tmp_path.glob("checkpoints/*"))
+    assert resumed.history["step"] == expected.history["step"]
+    assert resumed.history["loss"] == pytest.approx(expected.history["loss"], rel=1e-4)
+    for name, value in expected.encoder.state_dict().items():
+        torch.testing.assert_close(resumed.encoder.state_dict()[name], value, rtol=1e-3, atol=1e-4)
+
+
+def fail(send):
+    if parallel.rank() == 1:
+        raise LookupError("nothing here")
+    parallel.add_over_processes(torch.ones(1))
+
+
+def die(send):
+    if parallel.rank() == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    while True:
+        parallel.add_over_processes(torch.ones(1))
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [(fail, "rank 1 of 2 failed:(.|\n)*nothing here"), (die, "rank 1 of 2 was killed by SIGKILL")],
+)
+def test_a_lost_worker_ends_the_run_and_is_named(function, message):
+    begun = time.monotonic()
+    with pytest.raises(workers.WorkerError, match=message):
+        workers.together(function, processes=2)
+    assert time.monotonic() - begun < 60  # most of it the start; nobody waits for the lost one
