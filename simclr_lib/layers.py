@@ -46,7 +46,7 @@ class BatchNorm(nn.Module):
             self.moving_mean.lerp_(mean, 0.1)
             self.moving_variance.lerp_(variance, 0.1)
             return y
-        # batch_norm adds 0.1 n / (n - 1) times the biased variance, but on XLA 0.1 times. Stretching
+        # batch_norm adds 0.1 n / (n - 1) times the biased variance (0.1 times on XLA). Stretching
         # the old value before the call and shrinking it after leaves exactly 0.1 times. On copies,
         # for backward keeps what it is given.
         stretch = 1.0 if x.device.type == "xla" else n / (n - 1)

@@ -430,3 +430,12 @@ def estimate(config: Config, data: Data, measured: int = 4) -> Cost:
         times.append(time.perf_counter())
     seconds = (times[-1] - times[warm - 1]) / measured * total
     return Cost(total, seconds, devices.peak_memory(device))
+
+
+def estimate_apart(config: Config, data: Data) -> Cost:
+    """`estimate` in a process of its own, so that its memory is that of this run alone."""
+    return workers.together(_estimate, config, data, processes=1)
+
+
+def _estimate(config: Config, data: Data, send: Any) -> Cost:
+    return estimate(config, data)

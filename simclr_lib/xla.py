@@ -118,6 +118,7 @@ class Watch:
     """Warns when a run compiles or falls back to the host after its first updates."""
 
     def __init__(self) -> None:
+        device()
         self.began, self.updates = (compilations(), fallbacks()), 0
         self.last: tuple[int, dict[str, int]] | None = None
 
@@ -133,8 +134,8 @@ class Watch:
                 else "a shape or a Python number in the update changes from one to the next"
             )
             warnings.warn(
-                f"by update {updates} XLA had compiled {new} programs since the last look: {cause}; "
-                "PT_XLA_DEBUG_LEVEL=2 shows the lines",
+                f"by update {updates} XLA had compiled {new} programs since it was last asked: "
+                f"{cause}; PT_XLA_DEBUG_LEVEL=2 shows the lines",
                 stacklevel=2,
             )
         if updates >= WARM_UP:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -145,6 +148,43 @@ def test_a_reproduction_takes_its_axes(name, tmp_path):
     run(path, tmp_path / "out.ipynb", preset="smoke", output_dir=str(tmp_path), **given)
     (record,) = (json.loads(p.read_text()) for p in tmp_path.glob("records/*.json"))
     assert expected.items() <= record["config"].items()
+
+
+def test_a_notebook_that_is_terminated_goes_on_where_it_was(tmp_path):
+    given = {"preset": "smoke", "epochs": 12, "num_images": 128, "methods": "SimCLR"}
+    given |= {"checkpoint_minutes": 0.005, "device": "cpu", "base_learning_rate": 0.01}
+
+    def start(place):
+        words = {**given, "output_dir": tmp_path / place}.items()
+        command = [sys.executable, "-m", "papermill", ROOT / "reproductions" / "table6.ipynb"]
+        command += [
+            tmp_path / f"{place}.ipynb",
+            "--cwd",
+            ROOT / "reproductions",
+            "--no-progress-bar",
+        ]
+        command += [word for name, value in words for word in ("-p", name, str(value))]
+        quiet = {"env": os.environ | {"OMP_NUM_THREADS": "1"}, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen(command, **quiet)
+
+    def checkpoint():
+        return next((tmp_path / "disturbed" / "checkpoints").glob("*.pt"), None)
+
+    with start("disturbed") as first:
+        while checkpoint() is None:
+            assert first.poll() is None
+            time.sleep(0.05)
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(timeout=30) != 0
+    assert checkpoint()
+    found = []
+    for place in ("disturbed", "left_alone"):
+        with start(place) as again:
+            assert again.wait() == 0
+        (record,) = (json.loads(p.read_text()) for p in (tmp_path / place / "records").iterdir())
+        found.append(record)
+    assert found[0]["metrics"] == found[1]["metrics"]
+    assert found[0]["history"]["loss"] == found[1]["history"]["loss"]
 
 
 def test_commands_and_files_named_in_the_readme_exist():
