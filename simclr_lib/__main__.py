@@ -11,12 +11,12 @@ import ast
 import json
 from typing import Any
 
-from . import parallel, records, sweeps
+from . import devices, parallel, records, sweeps
 from .config import Config
 
 
 def _value(text: str) -> Any:
-    """A number, True, False or None as what it says, anything else as text; as papermill reads."""
+    """A number, True, False or None as in Python, anything else as text."""
     try:
         return ast.literal_eval(text)
     except (SyntaxError, ValueError):
@@ -35,10 +35,12 @@ def main(arguments: list[str] | None = None) -> None:
         config = Config.create(**{name: v for name, v in chosen.items() if v is not None})
     except ValueError as error:
         parser.error(str(error))
-    parallel.join_torchrun()
+    parallel.join_torchrun(gpus=devices.choose(config.device).type == "cuda")
     job, first = sweeps.Job(config, given.method), parallel.rank() == 0
     path = records.path_of(*job)
-    if not parallel.from_first(path.exists):
+    if parallel.from_first(path.exists):
+        parallel.leave()
+    else:
         sweeps.make(job)
     if first:
         print(path, json.dumps(json.loads(path.read_text())["metrics"], indent=1), sep="\n")

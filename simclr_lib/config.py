@@ -172,7 +172,7 @@ class Config:
     # Evaluation (appendix B.6)
     probe_epochs: int = _parameter(90, "of the linear probe by SGD", _POSITIVE)
     # Running
-    device: str = _parameter("auto", "auto, cpu, cuda, mps", Text())
+    device: str = _parameter("auto", "auto, cpu, cuda, mps, xla", Text())
     processes: int = _parameter(
         0, "that train together (0: one for each GPU, else one)", _NOT_NEGATIVE
     )

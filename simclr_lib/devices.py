@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 import platform
 from pathlib import Path
@@ -34,10 +35,11 @@ def choose(device: str = "auto") -> torch.device:
     present = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
+        "xla": xla.installed(),
         "cpu": True,
     }
     if device == "auto":
-        return torch.device(next(name for name, there in present.items() if there))
+        return torch.device(next(n for n, there in present.items() if there and n != "xla"))
     if not present.get(device.split(":")[0], False):
         here = ", ".join(name for name, there in present.items() if there)
         raise ValueError(f"device={device!r} is not available; this machine has: auto, {here}")
@@ -51,18 +53,21 @@ def for_probes(device: str = "auto") -> torch.device:
 
 
 def processes(config: Config) -> int:
-    """How many processes train together: as `config.processes` says, or one for each GPU.
+    """How many processes train together: as `config.processes` says, or as many as there are GPUs.
 
-    Raises `ValueError` for more processes than GPUs.
+    Of GPUs, without `config.processes`, as many as divide the batch evenly. Raises `ValueError` for
+    more processes than GPUs, or for several on a device that cannot be shared so.
     """
-    device = choose(config.device)
+    device, wanted = choose(config.device), config.processes
     gpus = torch.cuda.device_count() if device.type == "cuda" and device.index is None else 1
-    if device.type == "cuda" and config.processes > gpus:
+    most = {"cpu": wanted, "cuda": gpus}.get(device.type, 1)
+    if wanted > max(most, 1):
         raise ValueError(
-            f"processes={config.processes} is not valid with device={config.device!r}: each needs "
-            f"a GPU of its own, and there are {gpus}"
+            f"processes={wanted} is not valid with device={config.device!r}: only {most} can train "
+            "together there"
         )
-    return config.processes or gpus
+    size = config.chunk_size or config.batch_size
+    return wanted or max(number for number in range(1, gpus + 1) if size % number == 0)
 
 
 def _cpu_flags() -> set[str]:
@@ -106,6 +111,13 @@ def keep_freed_memory() -> bool:
     trim_threshold, mmap_threshold, never = -1, -3, 2**31 - 1  # names and values of <malloc.h>
     adjust = ctypes.CDLL(None).mallopt
     return bool(adjust(mmap_threshold, never)) and bool(adjust(trim_threshold, never))
+
+
+def free_memory() -> None:
+    """Give back what this process holds of a GPU without using it, for other processes."""
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def describe(device: torch.device) -> str:
@@ -165,7 +177,12 @@ def watch(device: torch.device) -> xla.Watch | None:
 
 
 def check_batch(batch_size: int, device: torch.device) -> None:
-    """Raise `ValueError` for a batch that cannot be spread evenly over the devices."""
+    """Raise `ValueError` for a batch that cannot be spread evenly over the devices.
+
+    And for several hosts: each would have to take its part of the batch, which nobody could try.
+    """
+    if device.type == "xla" and xla.hosts() > 1:
+        raise ValueError(f"device='xla' works on one host so far, and this is one of {xla.hosts()}")
     if device.type == "xla" and batch_size % xla.count():
         raise ValueError(
             f"batch_size={batch_size} is not valid for {xla.count()} XLA devices; it must be a "

@@ -211,17 +211,21 @@ def contrastive(
 ) -> ContrastiveMetrics:
     """Contrastive accuracy and entropy on new views of `images`, in whole batches, as Table 5.
 
-    The network is used as at test time; the draws depend on `config.seed` alone.
+    The network is used as at test time, on some views at a time; the draws depend on `config.seed`
+    alone.
     """
     device = devices.choose(config.device)
+    dtype = devices.number_format(device, config.precision)
     network = nn.Sequential(encoder, head).to(device)
     was_training = [encoder.training, head.training]
     network.eval()
     size = min(config.batch_size, len(images))
     found = []
-    stream = batches(images, config.replace(batch_size=size), device, 0, len(images) // size)
-    for views, _ in stream:
-        z = network(views.contiguous(memory_format=torch.channels_last))
+    whole = config.replace(batch_size=size, chunk_size=0)
+    for views, _ in batches(images, whole, device, 0, len(images) // size):
+        parts = views.contiguous(memory_format=torch.channels_last).split(512)
+        with devices.autocast(device, dtype):
+            z = torch.cat([network(part) for part in parts])
         found.append(torch.stack(contrastive_metrics(z, config.temperature, config.l2_normalize)))
     encoder.train(was_training[0])
     head.train(was_training[1])

@@ -73,7 +73,8 @@ class _GlobalBatchNorm(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        own = torch.stack(torch.batch_norm_update_stats(x, None, None, 0.0))  # (2, C)
+        zeros = torch.zeros_like(gamma)  # stand for moving statistics, and make the result float32
+        own = torch.stack(torch.batch_norm_update_stats(x, zeros, zeros.clone(), 0.0))  # (2, C)
         means, variances = parallel.stack_over_processes(own).unbind(1)  # (processes, C) each
         mean = means.mean(dim=0)
         variance = variances.mean(dim=0) + (means - mean).square().mean(dim=0)
@@ -85,12 +86,13 @@ class _GlobalBatchNorm(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, d: Tensor, *unused: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x, gamma, mean, variance = ctx.saved_tensors
+        inverse = (variance + EPSILON).rsqrt()
         fixed, d_gamma, d_beta = torch.ops.aten.native_batch_norm_backward(
-            d, x, gamma, mean, variance, None, None, False, EPSILON, [True, True, True]
+            d, x, gamma, mean, variance, mean, inverse, False, EPSILON, [True, True, True]
         )
         rows = x.numel() // x.shape[1] * parallel.processes()
         sums = parallel.add_over_processes(torch.stack([d_gamma, d_beta]))  # (2, C)
-        scale, offset = sums / rows * gamma * (variance + EPSILON).rsqrt()
+        scale, offset = sums / rows * gamma * inverse
         through_moments = F.batch_norm(x, mean, variance, scale, offset, eps=EPSILON)
         return fixed - through_moments, d_gamma, d_beta if ctx.needs_input_grad[2] else None
 

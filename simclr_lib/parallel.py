@@ -20,7 +20,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-LOST_AFTER = datetime.timedelta(minutes=10)  # a process that has not answered for so long is lost
+LOST_AFTER = datetime.timedelta(hours=1)  # without an answer; the first may download meanwhile
 
 
 def rank() -> int:
@@ -38,20 +38,19 @@ def joined() -> bool:
     return dist.is_available() and dist.is_initialized()
 
 
-def join(rank: int, processes: int, address: str = "", local_rank: int | None = None) -> None:
+def join(rank: int, processes: int, gpu: int | None = None, address: str = "env://") -> None:
     """Make this process number `rank` of `processes`; returns when all have come.
 
-    `address` is a URL as of `init_process_group`, by default the one in the environment that
-    `torchrun` sets. On a machine with GPUs the process takes number `local_rank` (default: `rank`)
-    for its own. Small facts travel over the CPU, so that nobody waits for a GPU to send them.
+    `gpu` is the number of the GPU that this process takes for its own, None if all work on the CPU.
+    `address` is as of `init_process_group`; `torchrun` sets the default. Small facts travel over
+    the CPU, so that nobody waits for a GPU to send them.
     """
-    cuda = torch.cuda.is_available()
-    if cuda:
-        torch.cuda.set_device(rank if local_rank is None else local_rank)
+    if gpu is not None:
+        torch.cuda.set_device(gpu)
     with _silence():
         dist.init_process_group(
-            "cpu:gloo,cuda:nccl" if cuda else "gloo",
-            init_method=address or "env://",
+            "gloo" if gpu is None else "cpu:gloo,cuda:nccl",
+            init_method=address,
             rank=rank,
             world_size=processes,
             timeout=LOST_AFTER,
@@ -72,22 +71,28 @@ def _silence() -> Iterator[None]:
         os.close(nowhere)
 
 
-def join_torchrun() -> bool:
-    """`join` the processes that `torchrun` started, if it did; whether it did."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ:
-        return False
-    join(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE")),
-         local_rank=int(os.environ["LOCAL_RANK"]))  # fmt: skip
-    return True
+def join_torchrun(gpus: bool) -> None:
+    """`join` the processes that `torchrun` started, if it did: a GPU for each, or on the CPU."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        rank, processes, local = (
+            int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+        )
+        join(rank, processes, local if gpus else None)
 
 
 def leave() -> bool:
-    """The end of `join`; whether this process was the first, or alone."""
+    """The end of `join`, when all have come to it; whether this process was the first, or alone."""
     if not joined():
         return True
+    wait_for_all()
     first = rank() == 0
     dist.destroy_process_group()
     return first
+
+
+def wait_for_all() -> None:
+    """Go on when all processes have come here."""
+    anyone(False)
 
 
 def own_rows(batch_size: int) -> slice:
@@ -176,6 +181,5 @@ def in_turn(make: Callable[[], Any]) -> Any:
     """
     if rank() == 0:
         made = make()
-    if processes() > 1:
-        dist.barrier()
+    wait_for_all()
     return made if rank() == 0 else make()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import sys
 import threading
 from types import FrameType, TracebackType
 from typing import Any
@@ -24,12 +26,14 @@ class Termination:
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.asked = self.entered = False
         self.before: Any = None
 
     def __enter__(self) -> Termination:
         if threading.current_thread() is threading.main_thread():
-            self.before = signal.signal(signal.SIGTERM, self._note)
+            self.before = signal.signal(signal.SIGTERM, self._note) or signal.SIG_DFL
+            self.entered = True
+            _end_with_front_end()
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -41,9 +45,9 @@ class Termination:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.before is not None:
+        if self.entered:
             signal.signal(signal.SIGTERM, self.before)
-            self.before = None
+            self.entered = False
             if self.asked:
                 os.kill(os.getpid(), signal.SIGTERM)
 
@@ -51,3 +55,15 @@ class Termination:
         """End the process as if the signal had just come; `SystemExit` if that did not end it."""
         self.__exit__(None, None, None)
         raise SystemExit(128 + signal.SIGTERM)
+
+
+def _end_with_front_end() -> None:
+    """Where this is a notebook's kernel: SIGTERM as soon as the program that runs it is gone.
+
+    A kernel notices that only after up to a second, and then ends without another word: papermill
+    asked to end would take the run with it, and nothing would be saved. Linux only.
+    """
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if hasattr(shell, "kernel") and sys.platform == "linux":
+        parent_death_signal = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
+        ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGTERM)

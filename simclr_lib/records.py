@@ -48,6 +48,8 @@ def run_id(config: Config, objective: str) -> str:
     same = {"objective": objective, **config.as_record()}
     for free in FREE:
         same.pop(free)
+    if not same["chunk_size"]:  # came later; runs from before keep their names
+        del same["chunk_size"]
     if Path(config.dataset).is_dir():  # folders of the same name are different data
         same["dataset"] = str(Path(config.dataset).resolve())
     text = json.dumps(same, sort_keys=True)

@@ -6,6 +6,7 @@ anywhere goes on with exactly the batches it would have seen.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import numpy as np
@@ -114,6 +115,11 @@ class _Crops(Dataset):
         return torch.cat(crops), label, torch.tensor(bad)
 
 
+def _outlive_sigterm(worker: int) -> None:
+    """A worker ends with the process it works for, which on SIGTERM has yet to save."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
 def _file_batches(
     files: ImageFiles,
     config: Config,
@@ -130,7 +136,10 @@ def _file_batches(
         for step, indices in enumerate(order, start=first)
     )
     loader = DataLoader(
-        _Crops(files, config, names), batch_sampler=items, num_workers=config.workers
+        _Crops(files, config, names),
+        batch_sampler=items,
+        num_workers=config.workers,
+        worker_init_fn=_outlive_sigterm,
     )
     bad: set[int] = set()
     for step, (crops, labels, failed) in enumerate(loader, start=first):

@@ -212,7 +212,7 @@ def make(job: Job, progress: Any = None) -> None:
         if progress is not None:
             progress.total = total_steps(len(part), config.batch_size, config.epochs)
         try:
-            run = train[method](config, images, progress=progress)
+            run = train[method](config, images, progress=progress, until_recorded=True)
         except trainer.NotFiniteError as error:
             more = {"failed": str(error)}
         else:
@@ -222,6 +222,7 @@ def make(job: Job, progress: Any = None) -> None:
     metrics = {} if more else evaluation.evaluate(encoder, images, config, head)
     metrics["parameters_M"] = parameter_count(encoder) / 1e6
     records.add(config, method, metrics, run, **more)
+    trainer.forget(config, method == "SimCLR")
 
 
 def _make(job: Job, index: int, done: Any, show: Callable[[str], None]) -> int:
@@ -272,7 +273,7 @@ def _run_in_processes(jobs: Sequence[Job], processes: int, line: _Whole) -> None
 def _end(pool: ProcessPoolExecutor, others: set) -> None:
     """Ask the pool's workers to end; their runs write their checkpoints, and records stay."""
     pool.shutdown(wait=False, cancel_futures=True)
-    workers.end([w for w in multiprocessing.active_children() if w not in others])
+    workers.end([w for w in multiprocessing.active_children() if w not in others], workers.PATIENCE)
 
 
 def _begin(shared: Any, threads: int) -> None:

@@ -71,18 +71,25 @@ def random_encoder(config: Config) -> ResNet:
 
 
 def pretrain(
-    config: Config, data: Data, label: str = "SimCLR", progress: Progress | None = None
+    config: Config,
+    data: Data,
+    label: str = "SimCLR",
+    progress: Progress | None = None,
+    until_recorded: bool = False,
 ) -> Run:
     """Train encoder and projection head on `data.pretrain` without labels (Algorithm 1).
 
     Interrupted, it goes on from its last checkpoint when called again with the same parameters;
     terminated (SIGTERM), it writes that checkpoint first. Finished, it leaves the weights of
-    encoder and head in `OUTPUT_DIR/weights/`. `progress` is told of every log point instead of a
-    line of its own. With several `config.processes` it starts them, shows their progress, and
-    raises `WorkerError` if one is lost. Raises `NotFiniteError` when training diverges.
+    encoder and head in `OUTPUT_DIR/weights/`, and called again it trains again; but if it is to
+    stay `until_recorded`, its checkpoint stays, and training is not repeated before `forget`.
+    `progress` is told of every log point instead of a line of its own. With several
+    `config.processes` it starts them (so a script must call this under `if __name__ ==
+    "__main__":`), shows their progress, and raises `WorkerError` if one is lost. Raises
+    `NotFiniteError` when training diverges.
     """
     if not parallel.joined() and devices.processes(config) > 1:
-        return _together(pretrain, config, data, label, progress)
+        return _together(pretrain, config, data, label, progress, until_recorded)
 
     def objective(z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         z = parallel.gather(z, branches=2)  # (2N, dim)
@@ -90,7 +97,8 @@ def pretrain(
         metrics = contrastive_metrics(z.detach(), config.temperature, config.l2_normalize)
         return loss, metrics.accuracy
 
-    return _train(config, data.pretrain, build(config), objective, True, label, progress)
+    parts = build(config)
+    return _train(config, data.pretrain, parts, objective, True, label, progress, until_recorded)
 
 
 def keep(config: Config, encoder: ResNet, head: nn.Module, pairs: bool = True) -> Path:
@@ -126,7 +134,11 @@ def _load_weights(path: Path, parts: tuple[ResNet, nn.Module]) -> tuple[ResNet, 
 
 
 def train_supervised(
-    config: Config, data: Data, label: str = "supervised", progress: Progress | None = None
+    config: Config,
+    data: Data,
+    label: str = "supervised",
+    progress: Progress | None = None,
+    until_recorded: bool = False,
 ) -> Run:
     """The same encoder, augmentations and optimizer on `data.train`, with the labels.
 
@@ -134,18 +146,23 @@ def train_supervised(
     `pretrain`.
     """
     if not parallel.joined() and devices.processes(config) > 1:
-        return _together(train_supervised, config, data, label, progress)
+        return _together(train_supervised, config, data, label, progress, until_recorded)
 
     def objective(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         logits, labels = parallel.gather(logits.float()), parallel.gather(labels)
         return F.cross_entropy(logits, labels), (logits.argmax(1) == labels).float().mean()
 
     parts = build(config, len(data.classes))
-    return _train(config, data.train, parts, objective, False, label, progress)
+    return _train(config, data.train, parts, objective, False, label, progress, until_recorded)
 
 
 def _together(
-    train: Callable[..., Run], config: Config, data: Data, label: str, progress: Progress | None
+    train: Callable[..., Run],
+    config: Config,
+    data: Data,
+    label: str,
+    progress: Progress | None,
+    until_recorded: bool,
 ) -> Run:
     """`train`, one of the two above, by several processes; the network as they leave it."""
     pairs, shown = train is pretrain, progress
@@ -158,8 +175,15 @@ def _together(
         shown.update(done, note)
 
     records.commit()
+    count, gpus = devices.processes(config), devices.choose(config.device).type == "cuda"
+    if config.batch_size % count or (config.chunk_size or config.batch_size) % count:
+        raise ValueError(
+            f"processes={count} is not valid: it must divide batch_size={config.batch_size}, and "
+            f"chunk_size={config.chunk_size}"
+        )
+    devices.free_memory()
     *found, diverged = workers.together(
-        _in_worker, train, config, data, processes=devices.processes(config), report=report
+        _in_worker, train, config, data, until_recorded, processes=count, gpus=gpus, report=report
     )
     if diverged:
         raise NotFiniteError(diverged)
@@ -179,12 +203,16 @@ class _Sender:
 
 
 def _in_worker(
-    train: Callable[..., Run], config: Config, data: Data, send: Callable[..., None] | None
+    train: Callable[..., Run],
+    config: Config,
+    data: Data,
+    until_recorded: bool,
+    send: Callable[..., None] | None,
 ) -> tuple[dict[str, list[float]], float, dict[str, Any], str]:
     """What every process of `_together` does: all of `Run` but the network, and why it diverged."""
     sender: Any = _Sender(send)
     try:
-        run = train(config, data, progress=sender)
+        run = train(config, data, progress=sender, until_recorded=until_recorded)
     except NotFiniteError as error:
         return {}, 0.0, {}, str(error)
     return run.history, run.seconds, run.facts, ""
@@ -254,15 +282,19 @@ def _backward_in_chunks(
     chunk is every `chunks`-th row, so it has both views of its images.
     """
     moving = [buffer.clone() for buffer in network.buffers()]
-    with torch.no_grad():
-        outputs = [forward(views[chunk::chunks]) for chunk in range(chunks)]
+    parts, outputs = [views[chunk::chunks] for chunk in range(chunks)], []
+    for part in parts:
+        with torch.no_grad():
+            outputs.append(forward(part))
+        devices.finish_step(views.device)  # or XLA would do all chunks at once
     for buffer, value in zip(network.buffers(), moving, strict=True):
         buffer.copy_(value)
     cache = torch.stack(outputs, dim=1).requires_grad_()  # (rows / chunks, chunks, dim)
     loss, accuracy = objective(cache.flatten(0, 1), labels)
     loss.backward()
-    for chunk in range(chunks):
-        forward(views[chunk::chunks]).backward(cache.grad[:, chunk])
+    for part, gradient in zip(parts, cache.grad.unbind(1), strict=True):
+        forward(part).backward(gradient)
+        devices.finish_step(views.device)
     return loss, accuracy
 
 
@@ -274,6 +306,7 @@ def _train(
     pairs: bool,
     label: str,
     progress: Progress | None,
+    until_recorded: bool,
 ) -> Run:
     records.commit()  # the code that runs is that of the beginning, whatever is committed meanwhile
     devices.keep_freed_memory()
@@ -336,18 +369,26 @@ def _train(
 
             if parallel.anyone(termination.asked):
                 save(step + 1)
+                parallel.wait_for_all()  # the first still needs what the others have computed
                 termination.now()
             elapsed = time.perf_counter() - saved
             if elapsed > 60 * config.checkpoint_minutes and step + 1 < total:
                 save(step + 1)
                 saved = time.perf_counter()
 
-    # Finished: the weights stay, the checkpoint goes, so that the next call trains again.
-    if parallel.rank() == 0:
-        keep(config, *parts, pairs)
-        path.unlink(missing_ok=True)
+        if parallel.rank() == 0:
+            keep(config, *parts, pairs)
+            if until_recorded:
+                save(total)
+            else:
+                forget(config, pairs)
     facts = watch.facts() if watch else {}
     return Run(*parts, history, before + time.perf_counter() - begun, facts)
+
+
+def forget(config: Config, pairs: bool = True) -> None:
+    """Remove the checkpoint of a run, so that it is trained anew when it is asked for again."""
+    _checkpoint_path(config, pairs).unlink(missing_ok=True)
 
 
 def _checkpoint_path(config: Config, pairs: bool) -> Path:
@@ -413,12 +454,11 @@ def estimate(config: Config, data: Data, measured: int = 4) -> Cost:
     dtype = devices.number_format(device, config.precision)
     network = nn.Sequential(*build(config)).to(device, memory_format=torch.channels_last)
     optimizer = LARS(network.named_parameters(), lr=0.0)
-    chunks = _chunks(config)
+    chunks, count = _chunks(config), devices.processes(config)
     total = total_steps(len(data.pretrain), config.batch_size, config.epochs)
-    if devices.processes(config) > 1:  # the share of one of them, without what they exchange
-        config = config.replace(
-            batch_size=max(config.batch_size // devices.processes(config), 2), chunk_size=0
-        )
+    if count > 1:  # the share of one of them, without what they exchange
+        share = max(config.batch_size // count // chunks, 2) * chunks
+        config = config.replace(batch_size=share, chunk_size=0)
 
     def objective(z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         return contrastive_loss(z, config), z.new_zeros(())

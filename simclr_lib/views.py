@@ -100,7 +100,7 @@ def sample_crop_boxes(
 
 
 def sample_jitter(
-    num: int, strength: float, brightness: str, generator: Generator
+    num: int, strength: float, brightness: str, generator: Random
 ) -> dict[str, Tensor]:
     """Draws of `color_jitter` for `num` images at strength s (appendix A).
 
@@ -227,7 +227,7 @@ SAMPLERS: dict[str, Callable[[Tensor, Config, Random], Tensor]] = {
 
 
 def first_crop(
-    images: Tensor, transforms: str, config: Config, generator: Generator
+    images: Tensor, transforms: str, config: Config, generator: Random
 ) -> tuple[Tensor, list[str]]:
     """Images brought to the size of a view, and the names of the transformations still to do.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import signal
 import tempfile
@@ -19,7 +21,9 @@ import torch.multiprocessing
 from . import parallel
 from .preemption import Termination
 
-GRACE = 30.0  # seconds a worker gets to save and end when it is asked to
+GRACE = 30.0  # seconds for the end of a worker that has nothing left to do, or was interrupted
+PATIENCE = 600.0  # seconds for one that finishes its update and saves; the machine may allow less
+SECONDARY = (signal.SIGABRT, signal.SIGTERM)  # by which a worker dies of what another did
 
 
 class WorkerError(RuntimeError):
@@ -30,125 +34,143 @@ def together(
     function: Callable[..., Any],
     *arguments: Any,
     processes: int,
+    gpus: bool = False,
     report: Callable[..., None] | None = None,
 ) -> Any:
     """Call `function(*arguments, send)` in new processes that train together; what rank 0 returns.
 
-    `function` must be importable, and its result plain values. What rank 0 tells `send` comes out
-    of `report` here while it works. If one fails or is killed, the others are ended and
-    `WorkerError` is raised within seconds. Interrupted or terminated, the workers are asked to end
-    first, so that they can save.
+    `function` must be importable, and its result plain values; a script must make this call under
+    `if __name__ == "__main__":`. With `gpus` each process has a GPU of its own. What rank 0 tells
+    `send` comes out of `report` here; for the others `send` is None. If a process fails or is
+    killed, the rest are ended and `WorkerError` is raised within seconds. Interrupted or
+    terminated, the workers are asked to end first, so that they can save.
     """
     context = torch.multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory() as meeting, Termination() as termination:
-        address = (Path(meeting) / "here").as_uri()
+    with Termination() as termination, tempfile.TemporaryDirectory() as meeting:
+        task = Path(meeting) / "task.pt"
+        torch.save((function, arguments), task)  # not through shared memory, which may be small
         workers, readers = [], []
-        for rank in range(processes):
-            reader, writer = context.Pipe(duplex=False)
-            task = (rank, processes, address, writer, function, arguments)
-            workers.append(context.Process(target=_work, args=task, name=f"rank {rank}"))
-            workers[-1].start()
-            writer.close()  # here; so that its end in the worker is the last one
-            readers.append(reader)
         try:
-            return _watch(workers, readers, report or (lambda *message: None), termination)
+            for rank in range(processes):
+                reader, writer = context.Pipe(duplex=False)
+                readers.append(reader)
+                with writer:  # so that its end in the worker is the last one
+                    about = (rank, processes, gpus, meeting, writer)
+                    worker = context.Process(target=_work, args=about, name=f"rank {rank}")
+                    worker.start()
+                workers.append(worker)
+            result = _watch(workers, readers, report or (lambda *message: None), termination)
         finally:
             for worker in workers:
                 worker.kill()
             for worker in workers:
                 worker.join()
+            for reader in readers:
+                reader.close()
+    return result  # or, if terminated, the end: see `Termination`
 
 
 def _watch(workers: list, readers: list, report: Callable[..., None], termination: Any) -> Any:
     """Pass on reports until all workers are done; see `together`."""
-    result, errors, running = None, {}, dict(zip(readers, workers, strict=True))
+    speaking = dict(zip(readers, workers, strict=True))  # those whose end was not heard yet
+    result: list[Any] = []
+    failures: dict[str, tuple[float, str]] = {}  # when, and what happened
+
+    def hear(seconds: float) -> None:
+        for reader in connection.wait(list(speaking), seconds):
+            try:
+                kind, *content = reader.recv()
+            except (EOFError, OSError):  # the end, perhaps in the middle of a message
+                del speaking[reader]
+                continue
+            if kind == "report":
+                report(*content)
+            elif kind == "result":
+                result.extend(content)
+            else:
+                failures.setdefault(speaking[reader].name, tuple(content))
+
+    def look() -> bool:
+        """Whether any worker is still there; notes those that were lost."""
+        for reader, worker in zip(readers, workers, strict=True):
+            if worker.exitcode and not (reader in speaking and reader.poll()):
+                failures.setdefault(worker.name, _loss(worker.exitcode))
+        return any(worker.is_alive() for worker in workers)
+
     try:
-        while running and not errors and not termination.asked:
-            for reader in connection.wait(list(running), timeout=0.2):
-                try:
-                    kind, *content = reader.recv()
-                except EOFError:  # it has ended, in whatever way
-                    worker = running.pop(reader)
-                    worker.join()
-                    if worker.exitcode:
-                        errors[worker.name] = (-1.0, _how_it_ended(worker.exitcode))
-                    continue
-                if kind == "report":
-                    report(*content)
-                elif kind == "result":
-                    (result,) = content
-                else:
-                    errors[running[reader].name] = content
+        while look() and not failures and not termination.asked:
+            hear(0.2)
     except BaseException:
-        end(workers)
+        end(workers, GRACE)
         raise
     if termination.asked:
-        end(workers)
-        termination.now()
-    if errors:
-        raise WorkerError(_first(workers, readers, errors))
-    return result
+        end(workers, PATIENCE)
+        return None
+    begun = time.monotonic()
+    while connection.wait(list(speaking), 0) or (failures and time.monotonic() < begun + 1):
+        hear(0.1)  # whoever lost the connection to a process may be quicker than what it says
+        look()
+    if result:
+        return result[0]
+    name, (_, text) = min(failures.items(), key=lambda item: item[1][0])
+    raise WorkerError(f"all were ended because {name} of {len(workers)} {text}")
 
 
-def _how_it_ended(exitcode: int) -> str:
-    if exitcode < 0:
-        out_of_memory = " (is the memory full?)" if exitcode == -signal.SIGKILL else ""
-        return f"was killed by {signal.Signals(-exitcode).name}{out_of_memory}"
-    return f"ended with exit status {exitcode}"
+def _loss(exitcode: int) -> tuple[float, str]:
+    """What an exit status means: its place among the causes, and words for it."""
+    if exitcode > 0:
+        return 0.0, (
+            f"ended with exit status {exitcode}; if this is a script, does it make its calls under "
+            'if __name__ == "__main__"?'
+        )
+    name = signal.Signals(-exitcode).name
+    memory = " (is the memory full?)" if exitcode == -signal.SIGKILL else ""
+    return math.inf if -exitcode in SECONDARY else -1.0, f"was killed by {name}{memory}"
 
 
-def _first(workers: list, readers: list, errors: dict[str, Any]) -> str:
-    """The failure behind all others in words: a lost worker, or else the earliest error."""
-    time.sleep(1.0)  # whoever lost the connection to it may have been quicker to say so
-    for worker, reader in zip(workers, readers, strict=True):
-        try:
-            while reader.poll():
-                kind, *content = reader.recv()
-                if kind == "error":
-                    errors.setdefault(worker.name, content)
-        except (EOFError, OSError):
-            if worker.exitcode and worker.name not in errors:
-                errors[worker.name] = (-1.0, _how_it_ended(worker.exitcode))
-    name, (_, text) = min(errors.items(), key=lambda item: item[1][0])
-    return f"all were ended because {name} of {len(workers)} {text}"
-
-
-def end(workers: list) -> None:
+def end(workers: list, seconds: float) -> None:
     """Ask processes to end, and wait while they save, but not for ever."""
     for worker in workers:
         worker.terminate()
-    deadline = time.monotonic() + GRACE
+    deadline = time.monotonic() + seconds
     for worker in workers:
         worker.join(max(deadline - time.monotonic(), 0.0))
 
 
-def _work(
-    rank: int, processes: int, address: str, writer: Any, function: Callable, arguments: tuple
-) -> None:
+def _work(rank: int, processes: int, gpus: bool, meeting: str, writer: Any) -> None:
     """What a worker does, in its own process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it decides
     follow_parent()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    torch.set_num_threads(max((cores or 1) // processes, 1))
+    if processes > 1 and "OMP_NUM_THREADS" not in os.environ:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        torch.set_num_threads(max((cores or 1) // processes, 1))
+
+    def send(*message: Any) -> None:
+        with contextlib.suppress(OSError):  # nobody listens any more: there is still to save
+            writer.send(("report", *message))
+
     try:
-        parallel.join(rank, processes, address)
-        send = (lambda *message: writer.send(("report", *message))) if rank == 0 else None
-        result = function(*arguments, send)
+        # Only what this library has just written there.
+        task = torch.load(Path(meeting) / "task.pt", mmap=True, weights_only=False)
+        function, arguments = task
+        parallel.join(rank, processes, rank if gpus else None, f"file://{meeting}/here")
+        result = function(*arguments, send if rank == 0 else None)
         if rank == 0:
             writer.send(("result", result))
         parallel.leave()
     except Exception:
-        writer.send(("error", time.time(), f"failed:\n{traceback.format_exc()}"))
+        with contextlib.suppress(OSError):
+            writer.send(("error", time.time(), f"failed:\n{traceback.format_exc()}"))
         raise SystemExit(1) from None
 
 
 def follow_parent() -> None:
-    """End this process, as if terminated, when the one that started it is gone."""
+    """Leave interrupts to the process that started this one, and end, as if terminated, with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def wait() -> None:
         connection.wait([parent_process().sentinel])
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(GRACE)
+        time.sleep(PATIENCE)
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()

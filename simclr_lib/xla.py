@@ -52,6 +52,14 @@ def kind() -> str:
     return runtime.device_type() or "unknown"
 
 
+def hosts() -> int:
+    """How many hosts the devices belong to."""
+    from torch_xla import runtime
+
+    device()
+    return runtime.process_count()
+
+
 def count() -> int:
     """How many devices all hosts have together."""
     from torch_xla import runtime
@@ -68,18 +76,13 @@ def _mesh() -> Any:
 
 
 def put(x: Tensor) -> Tensor:
-    """A tensor of the host on the device, its rows spread over all devices if they divide evenly.
-
-    With several hosts, every host gives its own rows.
-    """
-    from torch_xla import runtime
+    """A host's tensor on the device, its rows spread over all devices if they divide evenly."""
     from torch_xla.core import xla_model
     from torch_xla.distributed.spmd import ShardingSpec
 
-    hosts = runtime.process_count()
-    if x.ndim == 0 or len(x) * hosts % count():
+    if x.ndim == 0 or len(x) % count():
         return x.to(device())
-    spec = ShardingSpec(_mesh(), ("rows", *[None] * (x.ndim - 1)), minibatch=hosts > 1)
+    spec = ShardingSpec(_mesh(), ("rows", *[None] * (x.ndim - 1)))
     (placed,) = xla_model.send_cpu_data_to_device([x], device(), spec)
     return placed
 
