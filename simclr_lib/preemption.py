@@ -33,7 +33,7 @@ class Termination:
         if threading.current_thread() is threading.main_thread():
             self.before = signal.signal(signal.SIGTERM, self._note) or signal.SIG_DFL
             self.entered = True
-            _end_with_front_end()
+            _on_end_of_front_end(signal.SIGTERM)
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -46,6 +46,7 @@ class Termination:
         trace: TracebackType | None,
     ) -> None:
         if self.entered:
+            _on_end_of_front_end(0)
             signal.signal(signal.SIGTERM, self.before)
             self.entered = False
             if self.asked:
@@ -57,13 +58,13 @@ class Termination:
         raise SystemExit(128 + signal.SIGTERM)
 
 
-def _end_with_front_end() -> None:
-    """Where this is a notebook's kernel: SIGTERM as soon as the program that runs it is gone.
+def _on_end_of_front_end(number: int) -> None:
+    """Where this is a notebook's kernel: signal `number` when the program that runs it is gone.
 
     A kernel notices that only after up to a second, and then ends without another word: papermill
-    asked to end would take the run with it, and nothing would be saved. Linux only.
+    asked to end would take the run with it, unsaved. 0 takes it back. Linux only.
     """
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if hasattr(shell, "kernel") and sys.platform == "linux":
         parent_death_signal = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
-        ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(parent_death_signal, int(number))

@@ -76,6 +76,7 @@ VARIANTS = {  # type of the numbers, chunks
     "float64": (torch.float64, 1),
     "float32": (torch.float32, 1),
     "float64 in chunks": (torch.float64, 3),
+    "float32 in chunks": (torch.float32, 3),
 }
 
 
@@ -92,7 +93,7 @@ def in_processes(send) -> dict[str, dict[str, list]]:
 
 
 def on_xla(path: str) -> None:
-    """The updates on all XLA devices; then whether one more batch compiles or falls back."""
+    """The variants that XLA can compute, on all its devices."""
     from simclr_lib import xla
 
     found = {}

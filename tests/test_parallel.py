@@ -143,6 +143,15 @@ def test_a_run_goes_on_with_another_number_of_processes(tmp_path, monkeypatch):
         torch.testing.assert_close(resumed.encoder.state_dict()[name], value, rtol=1e-3, atol=1e-4)
 
 
+def test_the_supervised_baseline_is_divided_as_well(tmp_path):
+    config = Config.create("smoke", device="cpu", precision="fp32", batch_size=IMAGES, epochs=1)
+    config = config.replace(num_images=64, base_learning_rate=1e-3, output_dir=str(tmp_path))
+    images = data.load(config)
+    one, two = (trainer.train_supervised(config.replace(processes=p), images) for p in (1, 2))
+    assert two.history["loss"] == pytest.approx(one.history["loss"], rel=1e-4)
+    assert two.history["accuracy"] == one.history["accuracy"]
+
+
 def fail(send):
     if parallel.rank() == 1:
         raise LookupError("nothing here")

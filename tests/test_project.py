@@ -19,6 +19,7 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook
 from papermill.inspection import inspect_notebook
 
+from simclr_lib import checkpoints
 from simclr_lib.config import Config
 from tests import readme
 
@@ -151,8 +152,8 @@ def test_a_reproduction_takes_its_axes(name, tmp_path):
 
 
 def test_a_notebook_that_is_terminated_goes_on_where_it_was(tmp_path):
-    given = {"preset": "smoke", "epochs": 12, "num_images": 128, "methods": "SimCLR"}
-    given |= {"checkpoint_minutes": 0.005, "device": "cpu", "base_learning_rate": 0.01}
+    given = {"preset": "smoke", "epochs": 20, "num_images": 128, "methods": "SimCLR"}
+    given |= {"checkpoint_minutes": 0.02, "device": "cpu", "base_learning_rate": 0.01}
 
     def start(place):
         words = {**given, "output_dir": tmp_path / place}.items()
@@ -167,16 +168,20 @@ def test_a_notebook_that_is_terminated_goes_on_where_it_was(tmp_path):
         quiet = {"env": os.environ | {"OMP_NUM_THREADS": "1"}, "stderr": subprocess.DEVNULL}
         return subprocess.Popen(command, **quiet)
 
-    def checkpoint():
-        return next((tmp_path / "disturbed" / "checkpoints").glob("*.pt"), None)
+    def step():
+        path = next((tmp_path / "disturbed" / "checkpoints").glob("*.pt"), None)
+        return checkpoints.load(path)["step"] if path else 0
 
     with start("disturbed") as first:
-        while checkpoint() is None:
+        while not step():
             assert first.poll() is None
             time.sleep(0.05)
+        seen = step()
+        time.sleep(0.3)
         first.send_signal(signal.SIGTERM)
         assert first.wait(timeout=30) != 0
-    assert checkpoint()
+    time.sleep(2)  # the kernel ends after papermill
+    assert step() > seen  # saved then, not at the last regular time
     found = []
     for place in ("disturbed", "left_alone"):
         with start(place) as again:

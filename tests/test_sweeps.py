@@ -176,18 +176,19 @@ from simclr_lib import sweeps
 from simclr_lib.config import Config
 
 if __name__ == "__main__":
-    config = Config.create("smoke", output_dir=sys.argv[1], epochs=40, checkpoint_minutes=0.02)
+    config = Config.create("smoke", output_dir=sys.argv[1], epochs=20, checkpoint_minutes=0.02)
+    config = config.replace(num_images=128, processes=int(sys.argv[3]), base_learning_rate=0.01)
     sweeps.run(sweeps.grid(config, seed=[0, 1]), processes=int(sys.argv[2]))
 """
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_terminated_it_saves_and_the_same_command_goes_on(processes, tmp_path):
+@pytest.mark.parametrize(("at_a_time", "together"), [(1, 1), (2, 1), (1, 2)])
+def test_terminated_it_saves_and_the_same_command_goes_on(at_a_time, together, tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text(PROGRAM)
+
     def start(place):
-        command = [sys.executable, "-c", PROGRAM, str(tmp_path / place), str(processes)]
-        if processes > 1:  # workers must be able to find the program
-            (tmp_path / "program.py").write_text(PROGRAM)
-            command[1:3] = [str(tmp_path / "program.py")]
+        command = [sys.executable, script, tmp_path / place, str(at_a_time), str(together)]
         return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
     def steps(place):
@@ -203,7 +204,7 @@ def test_terminated_it_saves_and_the_same_command_goes_on(processes, tmp_path):
         begun = time.monotonic()
         assert program.wait() == -signal.SIGTERM
         assert time.monotonic() - begun < 20
-    assert len(steps("disturbed")) == processes
+    assert len(steps("disturbed")) == at_a_time
     assert max(steps("disturbed")) > max(seen)  # saved then, not at the last regular time
     for place in ("disturbed", "left_alone"):
         with start(place) as program:

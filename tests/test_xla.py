@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from one_step import network, updates, views
+from one_step import VARIANTS, network, updates, views
 from test_parallel import assert_equal_updates
 
 pytest.importorskip("torch_xla")
@@ -102,8 +102,10 @@ def test_devices_make_the_updates_of_the_cpu(devices, tmp_path):
     assert result.returncode == 0, result.stderr
     state = torch.load(path)
     assert state["devices"] == devices
-    alone = updates(network(torch.float32), views(torch.float32))
-    assert_equal_updates(state["found"]["float32"], alone, "float32")
+    assert len(state["found"]) == 2
+    for name, found in state["found"].items():
+        alone = updates(network(torch.float32), views(torch.float32), VARIANTS[name][1])
+        assert_equal_updates(found, alone, "float32")
 
 
 def test_a_run_compiles_at_its_beginning_only_and_never_falls_back(tmp_path):
