@@ -194,7 +194,7 @@ def _together(
 class _Sender:
     """Stands for `Progress` in a worker: what it is told goes to the process that shows it."""
 
-    def __init__(self, send: Callable[..., None] | None) -> None:
+    def __init__(self, *label: Any, send: Callable[..., None] | None = None) -> None:
         self.send = send
 
     def update(self, done: int, note: str = "") -> None:
@@ -210,7 +210,7 @@ def _in_worker(
     send: Callable[..., None] | None,
 ) -> tuple[dict[str, list[float]], float, dict[str, Any], str]:
     """What every process of `_together` does: all of `Run` but the network, and why it diverged."""
-    sender: Any = _Sender(send)
+    sender: Any = _Sender(send=send)
     try:
         run = train(config, data, progress=sender, until_recorded=until_recorded)
     except NotFiniteError as error:
@@ -333,8 +333,8 @@ def _train(
     pending: list[Tensor] = []  # (2,) of each update since the last log point
     first, before = _resume(path, network, optimizer, history, pending)
     begun = saved = logged = time.perf_counter()
-    shown: Any = Progress(label, total, first) if parallel.rank() == 0 else _Sender(None)
-    progress = progress or shown
+    show: Any = Progress if parallel.rank() == 0 else _Sender
+    progress = progress or show(label, total, first)
 
     def save(step: int) -> None:
         if parallel.rank() == 0:
