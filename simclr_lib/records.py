@@ -117,7 +117,7 @@ def add(
     `more` are further fields.
     """
     if run is not None:
-        more |= {"history": run.history, "seconds": round(run.seconds, 1), **run.facts}
+        more |= {"history": run.history, "seconds": round(run.seconds, 1), **(run.facts or {})}
     record = make(config, metrics, method=method, **more)
     path = path_of(config, method)
     write(record, path.parent, path.stem)

@@ -1,7 +1,8 @@
 """What a run takes on a given machine, from first principles: arithmetic, memory, exchange.
 
-A floor, not a forecast: it supposes that arithmetic and memory traffic run at the full rate of the
-device, one behind the other, and that nobody waits for images.
+An optimistic estimate: it supposes that arithmetic and memory traffic run at the full rate of the
+device, one behind the other, and that nobody waits for images. A strict floor would be the largest
+of the three, for a device can do them at the same time.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def measure(config: Config) -> Network:
 
 
 def predict(config: Config, images: int, machine: Machine) -> Prediction:
-    """What training `config` on this many images takes on `machine` at the least.
+    """What training `config` on this many images takes on `machine` at full rates.
 
     With a `chunk_size` one more forward pass, and the activations of one chunk at a time.
     """

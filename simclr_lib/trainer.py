@@ -39,7 +39,7 @@ class Run(NamedTuple):
     head: nn.Module
     history: dict[str, list[float]]  # per log point, see `HISTORY`; accuracy is of the objective
     seconds: float  # spent training, over all attempts
-    facts: dict[str, Any]  # about the devices, for the record
+    facts: dict[str, Any] | None = None  # about the devices, for the record
 
 
 class NotFiniteError(RuntimeError):
@@ -208,13 +208,13 @@ def _in_worker(
     data: Data,
     until_recorded: bool,
     send: Callable[..., None] | None,
-) -> tuple[dict[str, list[float]], float, dict[str, Any], str]:
+) -> tuple[dict[str, list[float]], float, dict[str, Any] | None, str]:
     """What every process of `_together` does: all of `Run` but the network, and why it diverged."""
     sender: Any = _Sender(send=send)
     try:
         run = train(config, data, progress=sender, until_recorded=until_recorded)
     except NotFiniteError as error:
-        return {}, 0.0, {}, str(error)
+        return {}, 0.0, None, str(error)
     return run.history, run.seconds, run.facts, ""
 
 
@@ -382,7 +382,7 @@ def _train(
                 save(total)
             else:
                 forget(config, pairs)
-    facts = watch.facts() if watch else {}
+    facts = watch.facts() if watch else None
     return Run(*parts, history, before + time.perf_counter() - begun, facts)
 
 
