@@ -20,8 +20,9 @@ from simclr_lib.config import Config
 from simclr_lib.data import load
 from simclr_lib.losses import nt_xent
 from simclr_lib.optimizers import LARS
+from simclr_lib.step import train_step
 from simclr_lib.streams import batches
-from simclr_lib.trainer import build, train_step
+from simclr_lib.trainer import build
 
 from . import peers
 from .sides import Row, compare, row

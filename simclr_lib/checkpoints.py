@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    beside = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         with beside.open("wb") as file:
             torch.save({"format": FORMAT, **_on_cpu(state)}, file)
@@ -32,6 +33,12 @@ def save(path: Path, state: dict[str, Any]) -> None:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def remove(path: Path) -> None:
+    """Remove what `save` wrote to `path`, if it did, and what a save left that was killed."""
+    for file in (path, *path.parent.glob(f"{path.name}.*.part")):
+        file.unlink(missing_ok=True)
 
 
 def _on_cpu(state: Any) -> Any:

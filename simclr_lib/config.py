@@ -255,6 +255,11 @@ class Config:
         return 2 * self.batch_size
 
     @property
+    def chunks(self) -> int:
+        """In how many parts a batch goes through the network."""
+        return self.batch_size // (self.chunk_size or self.batch_size)
+
+    @property
     def learning_rate(self) -> float:
         """Peak learning rate, after scaling by batch size (appendix B.1)."""
         from .optimizers import scaled_learning_rate

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from . import xla
+from . import parallel, xla
 from .config import Config
 
 
@@ -56,7 +56,8 @@ def processes(config: Config) -> int:
     """How many processes train together: as `config.processes` says, or as many as there are GPUs.
 
     Of GPUs, without `config.processes`, as many as divide the batch evenly. Raises `ValueError` for
-    more processes than GPUs, or for several on a device that cannot be shared so.
+    more processes than GPUs, for several on a device that cannot be shared so, or if they do not
+    divide the batch.
     """
     device, wanted = choose(config.device), config.processes
     gpus = torch.cuda.device_count() if device.type == "cuda" and device.index is None else 1
@@ -66,8 +67,11 @@ def processes(config: Config) -> int:
             f"processes={wanted} is not valid with device={config.device!r}: only {most} can train "
             "together there"
         )
+    if wanted:
+        _check_shares(config, wanted, "processes")
+        return wanted
     size = config.chunk_size or config.batch_size
-    return wanted or max(number for number in range(1, gpus + 1) if size % number == 0)
+    return max(number for number in range(1, gpus + 1) if size % number == 0)
 
 
 def _cpu_flags() -> set[str]:
@@ -152,6 +156,11 @@ def put(x: Tensor, device: torch.device) -> Tensor:
     return xla.put(x.cpu()) if device.type == "xla" else x.to(device)
 
 
+def put_own(x: Tensor, device: torch.device) -> Tensor:
+    """This process's rows of a batch on `device`; on XLA, where it has the rows of all hosts."""
+    return xla.put(x.cpu(), own=True) if device.type == "xla" else x.to(device)
+
+
 def spread(x: Tensor) -> Tensor:
     """`x`, on XLA with its rows spread over all devices."""
     return xla.spread(x) if x.device.type == "xla" else x
@@ -176,15 +185,35 @@ def watch(device: torch.device) -> xla.Watch | None:
     return xla.Watch() if device.type == "xla" else None
 
 
-def check_batch(batch_size: int, device: torch.device) -> None:
-    """Raise `ValueError` for a batch that cannot be spread evenly over the devices.
+def check_batch(config: Config, device: torch.device) -> None:
+    """Raise `ValueError` for batches or chunks without equal shares for all who train together."""
+    if device.type == "xla":
+        _check_shares(config, xla.count(), "XLA devices")
+    else:
+        _check_shares(config, parallel.processes(), "processes")
 
-    And for several hosts: each would have to take its part of the batch, which nobody could try.
+
+def _check_shares(config: Config, number: int, what: str) -> None:
+    for name in ("batch_size", "chunk_size"):
+        size = getattr(config, name)
+        if size % number:
+            raise ValueError(
+                f"{name}={size} is not valid for {number} {what}; it must be a multiple of "
+                f"{number}, for each of them takes an equal share"
+            )
+
+
+def writes(device: torch.device) -> bool:
+    """Whether this process keeps what all of them have found: the first, but on XLA every host.
+
+    A host's disk may be its own, and none can read what lies on all devices without the others.
     """
-    if device.type == "xla" and xla.hosts() > 1:
-        raise ValueError(f"device='xla' works on one host so far, and this is one of {xla.hosts()}")
-    if device.type == "xla" and batch_size % xla.count():
-        raise ValueError(
-            f"batch_size={batch_size} is not valid for {xla.count()} XLA devices; it must be a "
-            f"multiple of {xla.count()}, for each of them takes an equal share of every batch"
-        )
+    return device.type == "xla" or parallel.rank() == 0
+
+
+def leave(device: torch.device) -> bool:
+    """The end of training together; whether this process goes on: the first, but on XLA every host.
+
+    What comes after training is there one program of all hosts as well.
+    """
+    return device.type == "xla" or parallel.leave()

@@ -222,7 +222,7 @@ def contrastive(
     size = min(config.batch_size, len(images))
     found = []
     whole = config.replace(batch_size=size, chunk_size=0)
-    for views, _ in batches(images, whole, device, 0, len(images) // size):
+    for views, _ in batches(images, whole, device, 0, len(images) // size, own=False):
         parts = views.contiguous(memory_format=torch.channels_last).split(512)
         with devices.autocast(device, dtype):
             z = torch.cat([network(part) for part in parts])

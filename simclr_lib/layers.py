@@ -38,10 +38,11 @@ class BatchNorm(nn.Module):
         if not self.training:
             mean, variance = self.moving_mean, self.moving_variance
             return F.batch_norm(x, mean, variance, self.gamma, self.beta, eps=EPSILON)
-        n = x.numel() // x.shape[1] * parallel.processes()
+        divided = parallel.divided(x.device)
+        n = x.numel() // x.shape[1] * (parallel.processes() if divided else 1)
         if n < 2:
             raise ValueError("batch normalisation needs at least 2 values a channel, got 1")
-        if parallel.processes() > 1:
+        if divided:
             y, mean, variance = _GlobalBatchNorm.apply(x, self.gamma, self.beta)
             self.moving_mean.lerp_(mean, 0.1)
             self.moving_variance.lerp_(variance, 0.1)

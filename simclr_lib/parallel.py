@@ -5,6 +5,9 @@ the weights and the rows of its own images. The step is that of one process beca
 takes its moments over the rows of all (`layers.BatchNorm`), the loss is computed by every process
 from the embeddings of all (`gather`), and the gradients, each process's through its own rows, are
 added (`sum_gradients`). With one process none of this does anything.
+
+The hosts of a TPU pod are such processes as well, but only on their CPUs: each reads its own rows,
+and on XLA a tensor is that of all hosts (`divided` tells), where nothing is left to exchange.
 """
 
 from __future__ import annotations
@@ -36,6 +39,11 @@ def processes() -> int:
 def joined() -> bool:
     """Whether this process is one of several, or stands for several, that train together."""
     return dist.is_available() and dist.is_initialized()
+
+
+def divided(device: torch.device) -> bool:
+    """Whether a batch on `device` is only this process's rows of one that several hold together."""
+    return processes() > 1 and device.type != "xla"
 
 
 def join(rank: int, processes: int, gpu: int | None = None, address: str = "env://") -> None:
@@ -96,13 +104,8 @@ def wait_for_all() -> None:
 
 
 def own_rows(batch_size: int) -> slice:
-    """Which images of a batch this process holds. Raises `ValueError` if the shares are unequal."""
-    share, rest = divmod(batch_size, processes())
-    if rest or not share:
-        raise ValueError(
-            f"batch_size={batch_size} is not valid for {processes()} processes; it must be a "
-            f"multiple of {processes()}, for each of them takes an equal share of every batch"
-        )
+    """Which images of a batch this process holds: an equal share."""
+    share = batch_size // processes()
     return slice(rank() * share, (rank() + 1) * share)
 
 
@@ -113,7 +116,7 @@ def gather(x: Tensor, branches: int = 1) -> Tensor:
     gives every process its own rows of the gradient, without an exchange: right when all compute
     the *same* loss from what is gathered, as they do here.
     """
-    return x if processes() == 1 else _Gather.apply(x, branches)
+    return _Gather.apply(x, branches) if divided(x.device) else x
 
 
 class _Gather(torch.autograd.Function):
@@ -148,9 +151,9 @@ def stack_over_processes(x: Tensor) -> Tensor:
 
 def sum_gradients(network: nn.Module) -> None:
     """Add up the gradients of all processes, so that each has those of the global loss."""
-    if processes() == 1:
-        return
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    if not divided(gradients[0].device):
+        return
     together = add_over_processes(torch.cat([g.flatten() for g in gradients]))
     for gradient, part in zip(
         gradients, together.split([g.numel() for g in gradients]), strict=True
@@ -158,11 +161,11 @@ def sum_gradients(network: nn.Module) -> None:
         gradient.copy_(part.view_as(gradient))
 
 
-def anyone(here: bool) -> bool:
-    """Whether it is so in any process."""
+def anyone(*here: bool) -> tuple[bool, ...]:
+    """Of each of these, whether it is so in any process."""
     if processes() == 1:
         return here
-    return bool(add_over_processes(torch.tensor(float(here))) > 0)
+    return tuple((add_over_processes(torch.tensor(here).float()) > 0).tolist())
 
 
 def from_first(make: Callable[[], Any]) -> Any:

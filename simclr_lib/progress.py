@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+
+Report = Callable[[int, int, str], None]  # told of a run's progress: updates done, of all, a note
 
 
 class Progress:
@@ -26,7 +29,10 @@ class Progress:
         spent = now - self.begun
         left = spent / max(done - self.first, 1) * (self.total - done)
         line = f"{self.label} {count or f'{done}/{self.total}'}"
-        line += f", {spent:.0f} s" if last else f", {left:.0f} s left"
+        if last:
+            line += f", {spent:.0f} s"
+        elif done > self.first:
+            line += f", {left:.0f} s left"
         line += f", {note}" if note else ""
         bar = f"{'█' * (20 * done // self.total):░<20} {line}"
         if self.cell is not None:
@@ -36,6 +42,22 @@ class Progress:
         elif last or now - self.printed > 600:
             print(line, flush=True)
             self.printed = now
+
+
+def on_a_line(label: str) -> Report:
+    """Shows what it is told as `Progress`, which begins with the first report."""
+    line: Progress | None = None
+
+    def report(done: int, total: int, note: str) -> None:
+        nonlocal line
+        line = line or Progress(label, total, done)
+        line.update(done, note)
+
+    return report
+
+
+def unheard(*message: object) -> None:
+    """A `Report` that goes nowhere."""
 
 
 def _notebook_cell():  # noqa: ANN202 - an IPython DisplayHandle, or None outside a notebook

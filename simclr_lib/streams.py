@@ -7,7 +7,7 @@ anywhere goes on with exactly the batches it would have seen.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -41,10 +41,10 @@ def batch_indices(
         yield order[position * batch_size : (position + 1) * batch_size]
 
 
-def step_generator(seed: int, step: int) -> Random:
-    """The generator of all random draws of one update; of this process's share of them."""
-    generator, processes = Generator().manual_seed(draw_seed(seed, step)), parallel.processes()
-    return generator if processes == 1 else Share(generator, parallel.rank(), processes)
+def step_generator(seed: int, step: int, share: bool = False) -> Random:
+    """The generator of all random draws of one update, or of this process's share of them."""
+    generator = Generator().manual_seed(draw_seed(seed, step))
+    return Share(generator, parallel.rank(), parallel.processes()) if share else generator
 
 
 def draw_seed(*numbers: int) -> int:
@@ -59,31 +59,42 @@ def batches(
     first: int,
     last: int,
     pairs: bool = True,
+    own: bool = True,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Views and labels of updates `first` to `last` - 1, on `device`.
 
     With `pairs` the views are float32 (2N, 3, S, S), rows i and i + N of one image; without, one
     view of each image, (N, 3, S, S), made by `config.augmentations`. Labels are int64 (N,). Where
-    several processes train together, each gets the views of its own rows of the batch.
+    several processes train together, each gets the views of its `own` rows of the batch, or if
+    that is false all views, as if it were alone.
     """
     if config.batch_size > len(images):
         raise ValueError(
             f"batch_size={config.batch_size} is not valid: only {len(images)} images to train on"
         )
     order = batch_indices(len(images), config.batch_size, config.seed, first, last)
-    own = parallel.own_rows(config.batch_size)
     if isinstance(images, ImageFiles):
-        yield from _file_batches(images, config, device, order, first, pairs)
+        yield from _file_batches(images, config, device, order, first, pairs, own)
         return
+    rows, put, share = _part(config.batch_size, device, own)
     source = torch.device("cpu") if device.type == "xla" else device  # where all images are kept
     pixels, labels = images.images.to(source), images.labels.to(source)
     for step, indices in enumerate(order, start=first):
-        chosen, generator = indices[own].to(source), step_generator(config.seed, step)
-        x, y = devices.put(pixels[chosen], device), devices.put(labels[chosen], device)
+        chosen, generator = indices[rows].to(source), step_generator(config.seed, step, share)
+        x, y = put(pixels[chosen], device), put(labels[chosen], device)
         if pairs:
             yield devices.spread(two_views(x, config, generator)), y
         else:
             yield devices.spread(view(x, config.augmentations, config, generator)), y
+
+
+def _part(
+    batch_size: int, device: torch.device, own: bool
+) -> tuple[slice, Callable[[Tensor, torch.device], Tensor], bool]:
+    """Rows of a batch to read, what brings them to the device, whether it then has these only."""
+    if own:
+        return parallel.own_rows(batch_size), devices.put_own, parallel.divided(device)
+    return slice(None), devices.put, False
 
 
 class _Crops(Dataset):
@@ -127,12 +138,14 @@ def _file_batches(
     order: Iterator[Tensor],
     first: int,
     pairs: bool,
+    own: bool,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """`batches` for images on disk: workers crop, the device distorts."""
     names = branches(config) if pairs else (config.augmentations,)
-    own = range(config.batch_size)[parallel.own_rows(config.batch_size)]
+    rows, put, share = _part(config.batch_size, device, own)
+    places = range(config.batch_size)[rows]
     items = (  # made as they are needed: a long run has more than fit in memory
-        [(draw_seed(config.seed, step, place), int(indices[place])) for place in own]
+        [(draw_seed(config.seed, step, place), int(indices[place])) for place in places]
         for step, indices in enumerate(order, start=first)
     )
     loader = DataLoader(
@@ -144,16 +157,16 @@ def _file_batches(
     bad: set[int] = set()
     for step, (crops, labels, failed) in enumerate(loader, start=first):
         _note_bad(bad, failed, files)
-        generator = step_generator(config.seed, step)
+        generator = step_generator(config.seed, step, share)
         made = []
         for branch, transforms in enumerate(names):
-            x = devices.put(crops[:, branch], device)
+            x = put(crops[:, branch], device)
             if pairs and config.shared_crop:
                 made.append(view(x, transforms, config, generator))
             else:
                 rest = first_crop(crops[:0, branch], transforms, config, generator)[1]
                 made.append(distort(x, rest, config, generator))
-        yield devices.spread(torch.cat(made)), devices.put(labels, device)
+        yield devices.spread(torch.cat(made)), put(labels, device)
 
 
 def _note_bad(bad: set[int], failed: Tensor, files: ImageFiles) -> None:

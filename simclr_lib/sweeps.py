@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from . import data, devices, evaluation, parallel, records, trainer, workers
+from . import costs, data, devices, evaluation, parallel, records, trainer, workers
 from .config import Config, reject_unknown
 from .encoders import parameter_count
-from .optimizers import total_steps
 from .preemption import Termination
-from .progress import Progress
+from .progress import Progress, Report
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +77,7 @@ def run(jobs: Sequence[Job], label: str = "sweep", processes: int = 0) -> None:
     """
     for job in jobs:
         reject_unknown([job.method], METHODS)
-    todo = [job for job in dict.fromkeys(jobs) if not records.path_of(*job).exists()]
+    todo = _not_recorded(jobs)
     known = len(set(jobs)) - len(todo)
     if known:
         print(f"{label}: {known} of {known + len(todo)} already recorded")
@@ -134,14 +133,23 @@ def summary(found: pd.DataFrame, *by: str, metric: str = "linear") -> pd.DataFra
 
 def cost(jobs: Sequence[Job], images: data.Data) -> str:
     """What the jobs not yet recorded will take, in words, measured on a few updates of one."""
-    todo = [job for job in dict.fromkeys(jobs) if not records.path_of(*job).exists()]
+    todo = _not_recorded(jobs)
     if not todo:
         return "all recorded: nothing to train"
     runs = "1 run" if len(todo) == 1 else f"{len(todo)} runs"
     simclr = Job(max(todo, key=_work).config)
-    one = trainer.estimate(simclr.config, images)
+    one = costs.estimate(simclr.config, images)
     minutes = one.seconds / 60 * sum(map(_work, todo)) / _work(simclr)
     return f"{runs} to train, about {minutes:.1f} min, {one.memory / 1e9:.1f} GB of memory each"
+
+
+def _not_recorded(jobs: Sequence[Job]) -> list[Job]:
+    """Those still to be made, each once; where several hosts train together, as the first says."""
+    for job in jobs:
+        devices.choose(job.config.device)  # on XLA the hosts find each other here
+    once = list(dict.fromkeys(jobs))
+    there = parallel.from_first(lambda: [records.path_of(*job).exists() for job in once])
+    return [job for job, recorded in zip(once, there, strict=True) if not recorded]
 
 
 def _identity(config: dict[str, Any]) -> tuple:
@@ -186,38 +194,24 @@ class _Whole(Progress):
         self.update(1000 if complete else min(int(1000 * share), 999), note, count)
 
 
-class _Part:
-    """Stands for `Progress` in one run: notes the share done at a place all can see."""
-
-    def __init__(self, index: int, done: Any, show: Callable[[str], None]) -> None:
-        self.index, self.done, self.show, self.total = index, done, show, 1
-
-    def update(self, done: int, note: str = "") -> None:
-        self.done[self.index] = min(done / self.total, 0.999)
-        self.show(note)
-
-
-def make(job: Job, progress: Any = None) -> None:
+def make(job: Job, report: Report | None = None) -> None:
     """Train, evaluate and record one job.
 
-    `progress` is told how far the training is, instead of a line of its own; its `total` is set. Of
-    several processes that train together only the first goes on to evaluate, on its own.
+    `report` is told how far the training is, instead of a line of its own. Of several processes
+    that train together only the first goes on to evaluate, on its own.
     """
     config, method = job
     images = parallel.in_turn(lambda: _data(*(getattr(config, name) for name in _DATA_PARAMETERS)))
     train = {"SimCLR": trainer.pretrain, "supervised": trainer.train_supervised}
     encoder, run, head, more = trainer.random_encoder(config), None, None, {}
     if method in train:
-        part = images.pretrain if method == "SimCLR" else images.train
-        if progress is not None:
-            progress.total = total_steps(len(part), config.batch_size, config.epochs)
         try:
-            run = train[method](config, images, progress=progress, until_recorded=True)
+            run = train[method](config, images, report=report, until_recorded=True)
         except trainer.NotFiniteError as error:
             more = {"failed": str(error)}
         else:
             encoder, head = run.encoder, run.head if method == "SimCLR" else None
-    if not parallel.leave():
+    if not devices.leave(devices.choose(config.device)):
         return
     metrics = {} if more else evaluation.evaluate(encoder, images, config, head)
     metrics["parameters_M"] = parameter_count(encoder) / 1e6
@@ -227,7 +221,12 @@ def make(job: Job, progress: Any = None) -> None:
 
 def _make(job: Job, index: int, done: Any, show: Callable[[str], None]) -> int:
     """`make`, noting in `done[index]` how much is done, from 0 to 1. Returns `index`."""
-    make(job, _Part(index, done, show))
+
+    def report(updates: int, total: int, note: str) -> None:
+        done[index] = min(updates / total, 0.999)
+        show(note)
+
+    make(job, report)
     done[index] = 1.0
     return index
 

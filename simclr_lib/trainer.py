@@ -1,8 +1,8 @@
 """The training loop: SimCLR (Algorithm 1), and with labels the supervised baseline.
 
-One loop serves both; the objective decides what a step minimises. The step has static shapes and
-reads nothing back from the device; numbers are fetched `LOG_POINTS` times in a run. It is written
-for the global batch: where `parallel` has several processes, each calls the same functions.
+One loop serves both; the objective decides what a step minimises. Numbers are fetched from the
+device `LOG_POINTS` times in a run. All is written for the global batch: where `parallel` has
+several processes, each calls the same functions.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from .losses import contrastive_metrics
 from .optimizers import EXCLUDED, LARS, total_steps, warmup_cosine, warmup_steps
 from .other_losses import contrastive_loss
 from .preemption import Termination
-from .progress import Progress
+from .progress import Report, on_a_line, unheard
+from .step import Objective, train_step
 from .streams import batches
 
 LOG_POINTS, LOG_AT_LEAST = 100, 500  # log points in a run; and one in so many updates
@@ -74,7 +75,7 @@ def pretrain(
     config: Config,
     data: Data,
     label: str = "SimCLR",
-    progress: Progress | None = None,
+    report: Report | None = None,
     until_recorded: bool = False,
 ) -> Run:
     """Train encoder and projection head on `data.pretrain` without labels (Algorithm 1).
@@ -83,13 +84,13 @@ def pretrain(
     terminated (SIGTERM), it writes that checkpoint first. Finished, it leaves the weights of
     encoder and head in `OUTPUT_DIR/weights/`, and called again it trains again; but if it is to
     stay `until_recorded`, its checkpoint stays, and training is not repeated before `forget`.
-    `progress` is told of every log point instead of a line of its own. With several
+    `report` is told of every log point instead of a line of its own. With several
     `config.processes` it starts them (so a script must call this under `if __name__ ==
     "__main__":`), shows their progress, and raises `WorkerError` if one is lost. Raises
     `NotFiniteError` when training diverges.
     """
     if not parallel.joined() and devices.processes(config) > 1:
-        return _together(pretrain, config, data, label, progress, until_recorded)
+        return _together(pretrain, config, data, label, report, until_recorded)
 
     def objective(z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         z = parallel.gather(z, branches=2)  # (2N, dim)
@@ -98,7 +99,7 @@ def pretrain(
         return loss, metrics.accuracy
 
     parts = build(config)
-    return _train(config, data.pretrain, parts, objective, True, label, progress, until_recorded)
+    return _train(config, data.pretrain, parts, objective, True, label, report, until_recorded)
 
 
 def keep(config: Config, encoder: ResNet, head: nn.Module, pairs: bool = True) -> Path:
@@ -137,7 +138,7 @@ def train_supervised(
     config: Config,
     data: Data,
     label: str = "supervised",
-    progress: Progress | None = None,
+    report: Report | None = None,
     until_recorded: bool = False,
 ) -> Run:
     """The same encoder, augmentations and optimizer on `data.train`, with the labels.
@@ -146,14 +147,14 @@ def train_supervised(
     `pretrain`.
     """
     if not parallel.joined() and devices.processes(config) > 1:
-        return _together(train_supervised, config, data, label, progress, until_recorded)
+        return _together(train_supervised, config, data, label, report, until_recorded)
 
     def objective(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         logits, labels = parallel.gather(logits.float()), parallel.gather(labels)
         return F.cross_entropy(logits, labels), (logits.argmax(1) == labels).float().mean()
 
     parts = build(config, len(data.classes))
-    return _train(config, data.train, parts, objective, False, label, progress, until_recorded)
+    return _train(config, data.train, parts, objective, False, label, report, until_recorded)
 
 
 def _together(
@@ -161,29 +162,22 @@ def _together(
     config: Config,
     data: Data,
     label: str,
-    progress: Progress | None,
+    report: Report | None,
     until_recorded: bool,
 ) -> Run:
     """`train`, one of the two above, by several processes; the network as they leave it."""
-    pairs, shown = train is pretrain, progress
-
-    def report(done: int, note: str) -> None:
-        nonlocal shown
-        images = data.pretrain if pairs else data.train
-        total = total_steps(len(images), config.batch_size, config.epochs)
-        shown = shown or Progress(label, total, done)
-        shown.update(done, note)
-
+    pairs = train is pretrain
     records.commit()
-    count, gpus = devices.processes(config), devices.choose(config.device).type == "cuda"
-    if config.batch_size % count or (config.chunk_size or config.batch_size) % count:
-        raise ValueError(
-            f"processes={count} is not valid: it must divide batch_size={config.batch_size}, and "
-            f"chunk_size={config.chunk_size}"
-        )
     devices.free_memory()
     *found, diverged = workers.together(
-        _in_worker, train, config, data, until_recorded, processes=count, gpus=gpus, report=report
+        _in_worker,
+        train,
+        config,
+        data,
+        until_recorded,
+        processes=devices.processes(config),
+        gpus=devices.choose(config.device).type == "cuda",
+        report=report or on_a_line(label),
     )
     if diverged:
         raise NotFiniteError(diverged)
@@ -191,127 +185,35 @@ def _together(
     return Run(*_load_weights(_weights_path(config, pairs), parts), *found)
 
 
-class _Sender:
-    """Stands for `Progress` in a worker: what it is told goes to the process that shows it."""
-
-    def __init__(self, *label: Any, send: Callable[..., None] | None = None) -> None:
-        self.send = send
-
-    def update(self, done: int, note: str = "") -> None:
-        if self.send:
-            self.send(done, note)
-
-
 def _in_worker(
     train: Callable[..., Run],
     config: Config,
     data: Data,
     until_recorded: bool,
-    send: Callable[..., None] | None,
+    send: Report,
 ) -> tuple[dict[str, list[float]], float, dict[str, Any] | None, str]:
     """What every process of `_together` does: all of `Run` but the network, and why it diverged."""
-    sender: Any = _Sender(send=send)
     try:
-        run = train(config, data, progress=sender, until_recorded=until_recorded)
+        run = train(config, data, report=send, until_recorded=until_recorded)
     except NotFiniteError as error:
         return {}, 0.0, None, str(error)
     return run.history, run.seconds, run.facts, ""
-
-
-def _chunks(config: Config) -> int:
-    """In how many parts a batch goes through the network."""
-    chunks = config.batch_size // (config.chunk_size or config.batch_size)
-    if config.batch_size // parallel.processes() % chunks:
-        raise ValueError(
-            f"chunk_size={config.chunk_size} is not valid for {parallel.processes()} processes; it "
-            f"must be a multiple of {parallel.processes()}"
-        )
-    return chunks
-
-
-def train_step(
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    views: Tensor,
-    labels: Tensor,
-    objective: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
-    dtype: torch.dtype,
-    passes: int = 1,
-    chunks: int = 1,
-) -> Tensor:
-    """One update; returns (2,) loss and accuracy, still on the device.
-
-    `objective` gets what the network makes of this process's `views`, and their `labels`. With 2
-    `passes` each of the two views goes through the network alone: same arithmetic, but batch norm
-    then normalises them apart. With several `chunks` the network holds one of them at a time, see
-    `_backward_in_chunks`.
-    """
-
-    def forward(x: Tensor) -> Tensor:
-        with devices.autocast(x.device, dtype):
-            parts = x.contiguous(memory_format=torch.channels_last).chunk(passes)
-            return network(parts[0]) if passes == 1 else torch.cat([network(x) for x in parts])
-
-    optimizer.zero_grad(set_to_none=True)
-    if chunks == 1:
-        loss, accuracy = objective(forward(views), labels)
-        loss.backward()
-    else:
-        loss, accuracy = _backward_in_chunks(network, forward, views, labels, objective, chunks)
-    parallel.sum_gradients(network)
-    optimizer.step()
-    metrics = torch.stack([loss.detach(), accuracy])
-    devices.finish_step(views.device)
-    return metrics
-
-
-def _backward_in_chunks(
-    network: nn.Module,
-    forward: Callable[[Tensor], Tensor],
-    views: Tensor,
-    labels: Tensor,
-    objective: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
-    chunks: int,
-) -> tuple[Tensor, Tensor]:
-    """Gradients of a batch whose activations do not fit: two forward passes, chunk by chunk.
-
-    The first finds the outputs of the whole batch and, from the objective, its gradient with
-    respect to them; the second hands every chunk its rows of that gradient (GradCache, arXiv
-    2101.06983). All views still meet in the loss, which adding up gradients of small batches would
-    not give. Batch norm sees one chunk at a time, and its moving statistics move once a chunk. A
-    chunk is every `chunks`-th row, so it has both views of its images.
-    """
-    moving = [buffer.clone() for buffer in network.buffers()]
-    parts, outputs = [views[chunk::chunks] for chunk in range(chunks)], []
-    for part in parts:
-        with torch.no_grad():
-            outputs.append(forward(part))
-        devices.finish_step(views.device)  # or XLA would do all chunks at once
-    for buffer, value in zip(network.buffers(), moving, strict=True):
-        buffer.copy_(value)
-    cache = torch.stack(outputs, dim=1).requires_grad_()  # (rows / chunks, chunks, dim)
-    loss, accuracy = objective(cache.flatten(0, 1), labels)
-    loss.backward()
-    for part, gradient in zip(parts, cache.grad.unbind(1), strict=True):
-        forward(part).backward(gradient)
-        devices.finish_step(views.device)
-    return loss, accuracy
 
 
 def _train(
     config: Config,
     images: Any,
     parts: tuple[ResNet, nn.Module],
-    objective: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    objective: Objective,
     pairs: bool,
     label: str,
-    progress: Progress | None,
+    report: Report | None,
     until_recorded: bool,
 ) -> Run:
     records.commit()  # the code that runs is that of the beginning, whatever is committed meanwhile
     devices.keep_freed_memory()
     device = devices.choose(config.device)
-    devices.check_batch(config.batch_size, device)
+    devices.check_batch(config, device)
     dtype = devices.number_format(device, config.precision)
     watch = devices.watch(device)
     network = nn.Sequential(*parts).to(device, memory_format=torch.channels_last).train()
@@ -323,8 +225,7 @@ def _train(
         exclude_from_weight_decay=EXCLUDED if config.has("lars_exclusions") else (),
     )
     passes = 1 if config.has("joint_views") or not pairs else 2
-    chunks = _chunks(config)
-    total = total_steps(len(images), config.batch_size, config.epochs)
+    chunks, total = config.chunks, total_steps(len(images), config.batch_size, config.epochs)
     warmup = warmup_steps(len(images), config.batch_size, config.warmup_epochs)
     log_every = min(max(total // LOG_POINTS, 1), LOG_AT_LEAST)
 
@@ -333,11 +234,11 @@ def _train(
     pending: list[Tensor] = []  # (2,) of each update since the last log point
     first, before = _resume(path, network, optimizer, history, pending)
     begun = saved = logged = time.perf_counter()
-    show: Any = Progress if parallel.rank() == 0 else _Sender
-    progress = progress or show(label, total, first)
+    report = report or (on_a_line(label) if parallel.rank() == 0 else unheard)
+    report(first, total, "")
 
     def save(step: int) -> None:
-        if parallel.rank() == 0:
+        if devices.writes(device):
             state = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
             facts = {"history": history, "pending": pending, "step": step}
             seconds = before + time.perf_counter() - begun
@@ -363,20 +264,20 @@ def _train(
                 for name, value in zip(HISTORY, numbers, strict=True):
                     history[name].append(value)
                 pending, logged = [], now
-                progress.update(step + 1, f"loss {loss:.3f}, accuracy {accuracy:.1%}")
+                report(step + 1, total, f"loss {loss:.3f}, accuracy {accuracy:.1%}")
                 if watch:
                     watch.update(step + 1 - first)
 
-            if parallel.anyone(termination.asked):
-                save(step + 1)
-                parallel.wait_for_all()  # the first still needs what the others have computed
-                termination.now()
-            elapsed = time.perf_counter() - saved
-            if elapsed > 60 * config.checkpoint_minutes and step + 1 < total:
+            due = time.perf_counter() - saved > 60 * config.checkpoint_minutes
+            end, due = parallel.anyone(termination.asked, due)
+            if end or (due and step + 1 < total):
                 save(step + 1)
                 saved = time.perf_counter()
+            if end:
+                parallel.wait_for_all()  # the first still needs what the others have computed
+                termination.now()
 
-        if parallel.rank() == 0:
+        if devices.writes(device):
             keep(config, *parts, pairs)
             if until_recorded:
                 save(total)
@@ -388,7 +289,7 @@ def _train(
 
 def forget(config: Config, pairs: bool = True) -> None:
     """Remove the checkpoint of a run, so that it is trained anew when it is asked for again."""
-    _checkpoint_path(config, pairs).unlink(missing_ok=True)
+    checkpoints.remove(_checkpoint_path(config, pairs))
 
 
 def _checkpoint_path(config: Config, pairs: bool) -> Path:
@@ -431,51 +332,3 @@ def _check_finite(loss: float, step: int, rate: float, config: Config) -> None:
             f"base_learning_rate (now {config.base_learning_rate:g}), a longer warmup_epochs (now "
             f"{config.warmup_epochs:g}), or precision fp32"
         )
-
-
-class Cost(NamedTuple):
-    """What a run will take on this machine."""
-
-    steps: int
-    seconds: float
-    memory: int  # bytes, peak of the process or GPU so far
-
-    def __str__(self) -> str:
-        time_text = (
-            f"{self.seconds:.0f} s" if self.seconds < 120 else f"{self.seconds / 60:.0f} min"
-        )
-        return f"{self.steps} steps, about {time_text}, {self.memory / 1e9:.1f} GB of memory"
-
-
-def estimate(config: Config, data: Data, measured: int = 4) -> Cost:
-    """Time and memory that `pretrain` will need, from a few updates of a throw-away copy."""
-    devices.keep_freed_memory()
-    device = devices.choose(config.device)
-    dtype = devices.number_format(device, config.precision)
-    network = nn.Sequential(*build(config)).to(device, memory_format=torch.channels_last)
-    optimizer = LARS(network.named_parameters(), lr=0.0)
-    chunks, count = _chunks(config), devices.processes(config)
-    total = total_steps(len(data.pretrain), config.batch_size, config.epochs)
-    if count > 1:  # the share of one of them, without what they exchange
-        share = max(config.batch_size // count // chunks, 2) * chunks
-        config = config.replace(batch_size=share, chunk_size=0)
-
-    def objective(z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return contrastive_loss(z, config), z.new_zeros(())
-
-    warm = 2  # the first updates build caches and are not counted
-    times = []
-    for views, labels in batches(data.pretrain, config, device, 0, warm + measured):
-        train_step(network, optimizer, views, labels, objective, dtype, 1, chunks).tolist()
-        times.append(time.perf_counter())
-    seconds = (times[-1] - times[warm - 1]) / measured * total
-    return Cost(total, seconds, devices.peak_memory(device))
-
-
-def estimate_apart(config: Config, data: Data) -> Cost:
-    """`estimate` in a process of its own, so that its memory is that of this run alone."""
-    return workers.together(_estimate, config, data, processes=1)
-
-
-def _estimate(config: Config, data: Data, send: Any) -> Cost:
-    return estimate(config, data)

@@ -20,6 +20,7 @@ import torch.multiprocessing
 
 from . import parallel
 from .preemption import Termination
+from .progress import unheard
 
 GRACE = 30.0  # seconds for the end of a worker that has nothing left to do, or was interrupted
 PATIENCE = 600.0  # seconds for one that finishes its update and saves; the machine may allow less
@@ -41,7 +42,7 @@ def together(
 
     `function` must be importable, and its result plain values; a script must make this call under
     `if __name__ == "__main__":`. With `gpus` each process has a GPU of its own. What rank 0 tells
-    `send` comes out of `report` here; for the others `send` is None. If a process fails or is
+    `send` comes out of `report` here; the others are not heard. If a process fails or is
     killed, the rest are ended and `WorkerError` is raised within seconds. Interrupted or
     terminated, the workers are asked to end first, so that they can save.
     """
@@ -59,7 +60,7 @@ def together(
                     worker = context.Process(target=_work, args=about, name=f"rank {rank}")
                     worker.start()
                 workers.append(worker)
-            result = _watch(workers, readers, report or (lambda *message: None), termination)
+            result = _watch(workers, readers, report or unheard, termination)
         finally:
             for worker in workers:
                 worker.kill()
@@ -153,7 +154,7 @@ def _work(rank: int, processes: int, gpus: bool, meeting: str, writer: Any) -> N
         task = torch.load(Path(meeting) / "task.pt", mmap=True, weights_only=False)
         function, arguments = task
         parallel.join(rank, processes, rank if gpus else None, f"file://{meeting}/here")
-        result = function(*arguments, send if rank == 0 else None)
+        result = function(*arguments, send if rank == 0 else unheard)
         if rank == 0:
             writer.send(("result", result))
         parallel.leave()

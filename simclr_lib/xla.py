@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from . import parallel
+
 WARM_UP = 3  # updates after which nothing should be compiled any more
 
 
@@ -30,7 +32,8 @@ def installed() -> bool:
 def device() -> torch.device:
     """The one XLA device that stands for all; the first call decides how this process uses XLA.
 
-    What is compiled is kept in the user's cache folder, or where XLA_PERSISTENT_CACHE_PATH says.
+    Where the devices belong to several hosts, it returns when the program runs on all of them. What
+    is compiled is kept in the user's cache folder, or where XLA_PERSISTENT_CACHE_PATH says.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "simclr_lib" / "xla"
     os.environ.setdefault("XLA_PERSISTENT_CACHE_PATH", str(cache))
@@ -39,7 +42,11 @@ def device() -> torch.device:
     from torch_xla import runtime
 
     runtime.use_spmd()
-    place = torch_xla.device()
+    place, hosts = torch_xla.device(), runtime.process_count()
+    if hosts > 1:
+        from torch_xla.distributed import xla_backend  # noqa: F401 - how hosts find each other
+
+        parallel.join(runtime.process_index(), hosts, address="xla://")
     torch.zeros((), device=place)  # before any backward pass on the CPU, or XLA's would fail later
     return place
 
@@ -75,14 +82,22 @@ def _mesh() -> Any:
     return Mesh(np.arange(count()), (count(),), ("rows",))
 
 
-def put(x: Tensor) -> Tensor:
-    """A host's tensor on the device, its rows spread over all devices if they divide evenly."""
+def put(x: Tensor, own: bool = False) -> Tensor:
+    """A host's tensor on the device, its rows spread over all devices if they divide evenly.
+
+    With several hosts x is the same on all of them, or, if they are its `own` rows, a part: then
+    the result has those of all hosts, in the order of the devices. Raises `ValueError` for own
+    rows that do not divide evenly, for they cannot all lie everywhere.
+    """
     from torch_xla.core import xla_model
     from torch_xla.distributed.spmd import ShardingSpec
 
-    if x.ndim == 0 or len(x) % count():
+    devices = count() // hosts() if own else count()
+    if x.ndim == 0 or len(x) % devices:
+        if own and hosts() > 1:
+            raise ValueError(f"{len(x)} rows of one host are not valid for its {devices} devices")
         return x.to(device())
-    spec = ShardingSpec(_mesh(), ("rows", *[None] * (x.ndim - 1)))
+    spec = ShardingSpec(_mesh(), ("rows", *[None] * (x.ndim - 1)), minibatch=own)
     (placed,) = xla_model.send_cpu_data_to_device([x], device(), spec)
     return placed
 

@@ -105,14 +105,19 @@ def test_the_batches_of_all_processes_are_those_of_one(on_disk, tmp_path, monkey
             assert torch.equal(labels, y.view(3, 2)[rank])
 
 
-def test_unequal_shares_are_refused(monkeypatch):
-    monkeypatch.setattr(parallel, "processes", lambda: 4)
-    assert parallel.own_rows(8) == slice(0, 2)
-    for size in (6, 2):
-        with pytest.raises(ValueError, match=rf"batch_size={size} .* multiple of 4"):
-            parallel.own_rows(size)
-    with pytest.raises(ValueError, match=r"chunk_size=2 .* multiple of 4"):
-        trainer._chunks(Config.create("smoke", batch_size=8, chunk_size=2))
+def test_unequal_shares_are_refused(monkeypatch, tmp_path):
+    config = Config.create("smoke", device="cpu", processes=4, output_dir=str(tmp_path))
+    images = data.load(config)
+    for wrong in ({"batch_size": 6}, {"batch_size": 8, "chunk_size": 2}):
+        (name, size), *_ = reversed(wrong.items())
+        message = rf"{name}={size} is not valid for 4 processes.*multiple of 4"
+        with pytest.raises(ValueError, match=message):  # before any process is started
+            trainer.pretrain(config.replace(**wrong), images)
+        with monkeypatch.context() as patch:  # and where torchrun has started them
+            patch.setattr(parallel, "processes", lambda: 4)
+            patch.setattr(parallel, "joined", lambda: True)
+            with pytest.raises(ValueError, match=message):
+                trainer.pretrain(config.replace(**wrong), images)
 
 
 def test_a_run_goes_on_with_another_number_of_processes(tmp_path, monkeypatch):

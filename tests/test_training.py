@@ -14,7 +14,7 @@ import time
 import pytest
 import torch
 
-from simclr_lib import checkpoints, evaluation, trainer
+from simclr_lib import checkpoints, costs, evaluation, trainer
 from simclr_lib.config import Config
 from simclr_lib.data import Data, ImageSet
 from simclr_lib.streams import batch_indices, step_generator
@@ -205,7 +205,7 @@ def test_loading_runs_no_code_and_names_a_damaged_file(tmp_path):
 
 
 def test_estimate_counts_the_steps_and_trains_nothing(smoke, data):
-    cost = trainer.estimate(smoke.replace(batch_size=16), data)
+    cost = costs.estimate(smoke.replace(batch_size=16), data)
     assert cost.steps == 64 * smoke.epochs // 16 + 1
     assert cost.seconds > 0
     assert "steps" in str(cost)

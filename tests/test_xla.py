@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 import torch
 from one_step import VARIANTS, network, updates, views
 from test_parallel import assert_equal_updates
+
+from simclr_lib import sweeps
+from simclr_lib.config import Config
 
 pytest.importorskip("torch_xla")
 
@@ -46,6 +50,40 @@ config = Config.create("smoke", device="xla", output_dir=sys.argv[1], num_images
 config = config.replace(batch_size=32, base_channels=2)
 sweeps.make(sweeps.Job(config))
 """
+
+SMALL = {"num_images": 208, "epochs": 1, "batch_size": 32, "base_channels": 2}
+SMALL |= {"base_learning_rate": 1e-3, "precision": "fp32"}
+
+# One of two pretended hosts. The XLA of one knows nothing of the other's, so what the runtime of a
+# pod does, to make one tensor of the rows of all hosts, is done here before it gets them. After
+# some updates the second host is asked to end; both do so, and begin again.
+HOST = """
+import os, signal, sys
+from pathlib import Path
+from torch_xla import runtime
+
+rank, place = int(sys.argv[1]), sys.argv[2]
+runtime.process_count, runtime.process_index = lambda: 2, lambda: rank
+
+from simclr_lib import parallel, sweeps, xla
+from simclr_lib.config import Config
+
+def put(x, own=False, put=xla.put, calls=[]):
+    calls.append(len(x))
+    if rank == 1 and len(calls) == 8:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return put(parallel.stack_over_processes(x).flatten(0, 1) if own else x)
+
+xla.put = put
+jobs = [sweeps.Job(Config.create("smoke", device="xla", output_dir=place, **SMALL))]
+signal.signal(signal.SIGTERM, lambda *_: None)  # what would end the process
+try:
+    sweeps.run(jobs)
+except SystemExit as error:
+    assert error.code == 128 + signal.SIGTERM
+assert list(Path(place).glob("checkpoints/*.pt"))
+sweeps.run(jobs)
+""".replace("SMALL", repr(SMALL))
 
 REFUSED = """
 from simclr_lib import data, trainer
@@ -118,6 +156,38 @@ def test_a_run_compiles_at_its_beginning_only_and_never_falls_back(tmp_path):
     assert record["compilations"] <= 4
     assert record["fallbacks"] == {}
     assert {"linear", "knn", "linear_z", "contrastive_accuracy"} <= set(record["metrics"])
+
+
+def test_two_hosts_make_the_run_of_one_each_with_its_share_of_the_images(tmp_path):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    found = {"PJRT_DEVICE": "CPU", "CPU_NUM_DEVICES": "2", "MASTER_PORT": str(port)}
+    command, quiet = [sys.executable, "-W", "error", "-c", HOST], {"stderr": subprocess.PIPE}
+    hosts = [
+        subprocess.Popen(
+            [*command, str(rank), tmp_path / f"{rank}"], env=os.environ | found, **quiet
+        )
+        for rank in range(2)
+    ]
+    for host in hosts:
+        error = host.communicate()[1].decode()
+        assert host.returncode == 0, error
+    config = Config.create("smoke", device="cpu", output_dir=str(tmp_path / "cpu"), **SMALL)
+    sweeps.make(sweeps.Job(config))
+
+    (two,), (other,), (cpu,) = (
+        [json.loads(path.read_text()) for path in (tmp_path / name / "records").iterdir()]
+        for name in ("0", "1", "cpu")
+    )
+    assert two["history"]["step"] == cpu["history"]["step"]
+    assert two["history"]["loss"][:3] == pytest.approx(cpu["history"]["loss"][:3], rel=1e-5)
+    assert two["history"]["loss"] == pytest.approx(cpu["history"]["loss"], rel=1e-3)
+    for name in ("loss", "accuracy"):  # every host has all of the record, for its disk is its own
+        assert other["history"][name] == two["history"][name]
+    assert other["metrics"] == two["metrics"]
+    assert two["metrics"].keys() == cpu["metrics"].keys()
+    assert two["metrics"]["entropy"] == pytest.approx(cpu["metrics"]["entropy"], rel=1e-3)
 
 
 def test_a_batch_that_cannot_be_divided_is_refused():
