@@ -42,6 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
         parallel.leave()
     else:
         sweeps.make(job)
+        parallel.leave()
     if first:
         print(path, json.dumps(json.loads(path.read_text())["metrics"], indent=1), sep="\n")
 

@@ -24,7 +24,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
+    beside = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")  # two hosts may save
     try:
         with beside.open("wb") as file:
             torch.save({"format": FORMAT, **_on_cpu(state)}, file)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import uuid
 import warnings
 import zipfile
 import zlib
@@ -264,7 +265,7 @@ def _decode_all(paths: list[Path], labels: list[int], size: int, cache: Path) ->
     found = ImageSet(torch.from_numpy(images), torch.tensor(labels)[good])
     with contextlib.suppress(OSError):  # a read-only disk costs time, not correctness
         cache.parent.mkdir(parents=True, exist_ok=True)
-        beside = cache.with_name(f"{cache.stem}.{os.getpid()}.part.npz")
+        beside = cache.with_name(f"{cache.stem}.{uuid.uuid4().hex[:8]}.part.npz")
         np.savez(beside, images=images, labels=found.labels.numpy())
         beside.replace(cache)
     return found

@@ -188,6 +188,10 @@ def watch(device: torch.device) -> xla.Watch | None:
 def check_batch(config: Config, device: torch.device) -> None:
     """Raise `ValueError` for batches or chunks without equal shares for all who train together."""
     if device.type == "xla":
+        if parallel.processes() != xla.hosts():
+            raise ValueError(
+                "device='xla' needs no torchrun: one process takes all cores of a host"
+            )
         _check_shares(config, xla.count(), "XLA devices")
     else:
         _check_shares(config, parallel.processes(), "processes")

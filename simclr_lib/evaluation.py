@@ -53,8 +53,8 @@ def encode(
     for x, y in center_batches(images, config, device):
         with devices.autocast(device, dtype):
             h = encoder(x.contiguous(memory_format=torch.channels_last))
-        found.append(h.float().cpu())
-        labels.append(y)
+        found.append(h.float().cpu()[y >= 0])
+        labels.append(y[y >= 0])
     after = encoder.state_dict().values()
     if not all(torch.equal(a, b) for a, b in zip(before, after, strict=True)):
         raise RuntimeError("the encoder changed while its features were taken; it must be frozen")

@@ -81,7 +81,7 @@ def _silence() -> Iterator[None]:
 
 def join_torchrun(gpus: bool) -> None:
     """`join` the processes that `torchrun` started, if it did: a GPU for each, or on the CPU."""
-    if "TORCHELASTIC_RUN_ID" in os.environ:
+    if "TORCHELASTIC_RUN_ID" in os.environ and not joined():
         rank, processes, local = (
             int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")
         )
@@ -151,9 +151,9 @@ def stack_over_processes(x: Tensor) -> Tensor:
 
 def sum_gradients(network: nn.Module) -> None:
     """Add up the gradients of all processes, so that each has those of the global loss."""
-    gradients = [p.grad for p in network.parameters() if p.grad is not None]
-    if not divided(gradients[0].device):
+    if not divided(next(network.parameters()).device):
         return
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
     together = add_over_processes(torch.cat([g.flatten() for g in gradients]))
     for gradient, part in zip(
         gradients, together.split([g.numel() for g in gradients]), strict=True
@@ -166,6 +166,11 @@ def anyone(*here: bool) -> tuple[bool, ...]:
     if processes() == 1:
         return here
     return tuple((add_over_processes(torch.tensor(here).float()) > 0).tolist())
+
+
+def same(here: Any) -> bool:
+    """Whether all processes have the same plain value."""
+    return not anyone(from_first(lambda: here) != here)[0]
 
 
 def from_first(make: Callable[[], Any]) -> Any:

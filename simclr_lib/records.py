@@ -11,10 +11,10 @@ import datetime
 import functools
 import hashlib
 import json
-import os
 import platform
 import re
 import subprocess
+import uuid
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ def write(record: dict[str, Any], directory: Path, name: str) -> Path:
     """Write `record` as DIRECTORY/NAME.json, whole or not at all; returns the path."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{name}.json"
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     beside.write_text(json.dumps(record) + "\n", "utf-8")
     beside.replace(path)
     return path

@@ -65,8 +65,8 @@ def batches(
 
     With `pairs` the views are float32 (2N, 3, S, S), rows i and i + N of one image; without, one
     view of each image, (N, 3, S, S), made by `config.augmentations`. Labels are int64 (N,). Where
-    several processes train together, each gets the views of its `own` rows of the batch, or if
-    that is false all views, as if it were alone.
+    several processes train together, each gets the views of its `own` rows of the batch (on XLA
+    they become a part of the tensor of all), or if that is false all views, as if it were alone.
     """
     if config.batch_size > len(images):
         raise ValueError(
@@ -182,8 +182,8 @@ def center_batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """All images once, in order, as evaluation sees them, and their labels.
 
-    Images float32 (<= batch_size, 3, S, S) on `device`, labels int64 on the CPU. Unreadable files
-    are left out.
+    Images float32 (<= batch_size, 3, S, S) on `device`, labels int64 on the CPU, -1 where a file
+    could not be read and another image stands in its place: shapes are the same for everyone.
     """
     if isinstance(images, ImageSet):
         parts = zip(images.images.split(batch_size), images.labels.split(batch_size), strict=True)
@@ -199,5 +199,4 @@ def center_batches(
     bad: set[int] = set()
     for crops, labels, failed in loader:
         _note_bad(bad, failed, images)
-        good = failed < 0
-        yield devices.put(crops[good, 0], device), labels[good]
+        yield devices.put(crops[:, 0], device), labels.where(failed < 0, -1)

@@ -77,7 +77,7 @@ def run(jobs: Sequence[Job], label: str = "sweep", processes: int = 0) -> None:
     """
     for job in jobs:
         reject_unknown([job.method], METHODS)
-    todo = _not_recorded(jobs)
+    todo = not_recorded(jobs)
     known = len(set(jobs)) - len(todo)
     if known:
         print(f"{label}: {known} of {known + len(todo)} already recorded")
@@ -133,7 +133,7 @@ def summary(found: pd.DataFrame, *by: str, metric: str = "linear") -> pd.DataFra
 
 def cost(jobs: Sequence[Job], images: data.Data) -> str:
     """What the jobs not yet recorded will take, in words, measured on a few updates of one."""
-    todo = _not_recorded(jobs)
+    todo = not_recorded(jobs)
     if not todo:
         return "all recorded: nothing to train"
     runs = "1 run" if len(todo) == 1 else f"{len(todo)} runs"
@@ -143,10 +143,10 @@ def cost(jobs: Sequence[Job], images: data.Data) -> str:
     return f"{runs} to train, about {minutes:.1f} min, {one.memory / 1e9:.1f} GB of memory each"
 
 
-def _not_recorded(jobs: Sequence[Job]) -> list[Job]:
-    """Those still to be made, each once; where several hosts train together, as the first says."""
-    for job in jobs:
-        devices.choose(job.config.device)  # on XLA the hosts find each other here
+def not_recorded(jobs: Sequence[Job]) -> list[Job]:
+    """Those that the user's records do not hold, each once; of several hosts, as the first says."""
+    if any(job.config.device == "xla" for job in jobs):
+        devices.choose("xla")  # here the hosts find each other
     once = list(dict.fromkeys(jobs))
     there = parallel.from_first(lambda: [records.path_of(*job).exists() for job in once])
     return [job for job, recorded in zip(once, there, strict=True) if not recorded]
@@ -198,7 +198,8 @@ def make(job: Job, report: Report | None = None) -> None:
     """Train, evaluate and record one job.
 
     `report` is told how far the training is, instead of a line of its own. Of several processes
-    that train together only the first goes on to evaluate, on its own.
+    that train together only the first goes on to evaluate, on its own; the hosts of a TPU pod do
+    all of it together, and each writes the record.
     """
     config, method = job
     images = parallel.in_turn(lambda: _data(*(getattr(config, name) for name in _DATA_PARAMETERS)))
@@ -216,7 +217,8 @@ def make(job: Job, report: Report | None = None) -> None:
     metrics = {} if more else evaluation.evaluate(encoder, images, config, head)
     metrics["parameters_M"] = parameter_count(encoder) / 1e6
     records.add(config, method, metrics, run, **more)
-    trainer.forget(config, method == "SimCLR")
+    if method in train:
+        trainer.forget(config, method == "SimCLR")
 
 
 def _make(job: Job, index: int, done: Any, show: Callable[[str], None]) -> int:

@@ -8,6 +8,7 @@ several processes, each calls the same functions.
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -118,17 +119,20 @@ def trained(config: Config) -> tuple[ResNet, nn.Module]:
 
     Raises `FileNotFoundError` if there are none of these parameters.
     """
+    devices.choose(config.device)  # with several hosts, what the first has counts
     path = _weights_path(config, pairs=True)
-    if not path.exists():
+    weights = parallel.from_first(lambda: checkpoints.load(path) if path.exists() else None)
+    if weights is None:
         raise FileNotFoundError(
             f"no weights of such a run in {path.parent}; delete its record, if it has one, and "
             "train it again"
         )
-    return _load_weights(path, build(config))
+    return _with_weights(weights, build(config))
 
 
-def _load_weights(path: Path, parts: tuple[ResNet, nn.Module]) -> tuple[ResNet, nn.Module]:
-    weights = checkpoints.load(path)
+def _with_weights(
+    weights: dict[str, Any], parts: tuple[ResNet, nn.Module]
+) -> tuple[ResNet, nn.Module]:
     for part, name in zip(parts, ("encoder", "head"), strict=True):
         part.load_state_dict(weights[name])
     return parts
@@ -182,7 +186,8 @@ def _together(
     if diverged:
         raise NotFiniteError(diverged)
     parts = build(config, 0 if pairs else len(data.classes))
-    return Run(*_load_weights(_weights_path(config, pairs), parts), *found)
+    weights = checkpoints.load(_weights_path(config, pairs))
+    return Run(*_with_weights(weights, parts), *found)
 
 
 def _in_worker(
@@ -214,6 +219,8 @@ def _train(
     devices.keep_freed_memory()
     device = devices.choose(config.device)
     devices.check_batch(config, device)
+    if not parallel.same((len(images), zlib.crc32(images.labels.numpy()))):
+        raise ValueError("the images of those who train together are not the same")
     dtype = devices.number_format(device, config.precision)
     watch = devices.watch(device)
     network = nn.Sequential(*parts).to(device, memory_format=torch.channels_last).train()

@@ -1,4 +1,4 @@
-"""TPUs and other XLA devices: one process, one program, the batch sharded over all devices.
+"""TPUs and other XLA devices: one process a host, one program, the batch spread over all devices.
 
 The only file that imports `torch_xla`. With SPMD ("single program, multiple data") a tensor on the
 XLA device is the global one: here the rows of a batch are marked as lying on all devices, and the
@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import platform
 import warnings
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,13 @@ def installed() -> bool:
 def device() -> torch.device:
     """The one XLA device that stands for all; the first call decides how this process uses XLA.
 
-    Where the devices belong to several hosts, it returns when the program runs on all of them. What
-    is compiled is kept in the user's cache folder, or where XLA_PERSISTENT_CACHE_PATH says.
+    Where the devices belong to several hosts, it returns when the program runs on all of them, or
+    raises an error if one does not come within five minutes. What is compiled is kept in the user's
+    cache folder, or where XLA_PERSISTENT_CACHE_PATH says.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "simclr_lib" / "xla"
-    os.environ.setdefault("XLA_PERSISTENT_CACHE_PATH", str(cache))
+    # Hosts may share this folder, but not each other's programs.
+    os.environ.setdefault("XLA_PERSISTENT_CACHE_PATH", str(cache / platform.node()))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # each program would warn of a deprecation
     import torch_xla
     from torch_xla import runtime
@@ -79,20 +82,31 @@ def count() -> int:
 def _mesh() -> Any:
     from torch_xla.distributed.spmd import Mesh
 
-    return Mesh(np.arange(count()), (count(),), ("rows",))
+    return Mesh(np.array(_numbers()), (count(),), ("rows",))
+
+
+def _numbers() -> list[int]:
+    """The numbers of all devices, those of one host after those of another, as rows are."""
+    from torch_xla import _XLAC  # nothing public tells in which order a host has its devices
+
+    own = [int(name.split(":")[1]) for name in _XLAC._xla_get_runtime_devices()]
+    return (
+        parallel.stack_over_processes(torch.tensor(own)).flatten().tolist() if hosts() > 1 else own
+    )
 
 
 def put(x: Tensor, own: bool = False) -> Tensor:
     """A host's tensor on the device, its rows spread over all devices if they divide evenly.
 
     With several hosts x is the same on all of them, or, if they are its `own` rows, a part: then
-    the result has those of all hosts, in the order of the devices. Raises `ValueError` for own
-    rows that do not divide evenly, for they cannot all lie everywhere.
+    the result has those of all hosts, one after another. Raises `ValueError` for own rows that
+    do not divide evenly, for they cannot all lie everywhere.
     """
+    from torch_xla import runtime
     from torch_xla.core import xla_model
     from torch_xla.distributed.spmd import ShardingSpec
 
-    devices = count() // hosts() if own else count()
+    devices = runtime.addressable_runtime_device_count() if own else count()
     if x.ndim == 0 or len(x) % devices:
         if own and hosts() > 1:
             raise ValueError(f"{len(x)} rows of one host are not valid for its {devices} devices")

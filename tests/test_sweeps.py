@@ -163,6 +163,16 @@ def test_a_sweep_shows_one_line_for_all_its_runs(config, capsys):
     assert lines[0].startswith("two seeds 2/2 runs, ")
 
 
+def test_a_network_that_is_not_trained_leaves_the_checkpoints_of_others(config):
+    place = records.output_dir(config) / "checkpoints"
+    place.mkdir(parents=True)
+    others = [place / f"{records.run_id(config, name)}.pt" for name in ("pretrain", "supervised")]
+    for other in others:
+        other.touch()
+    sweeps.run([sweeps.Job(config, "random")], processes=1)
+    assert sorted(place.iterdir()) == sorted(others)
+
+
 def test_records_are_plain_json(config):
     sweeps.run([sweeps.Job(config, "random")], processes=1)
     (path,) = (records.output_dir(config) / "records").glob("*.json")

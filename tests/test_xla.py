@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -14,7 +15,7 @@ import torch
 from one_step import VARIANTS, network, updates, views
 from test_parallel import assert_equal_updates
 
-from simclr_lib import sweeps
+from simclr_lib import devices, parallel, sweeps, xla
 from simclr_lib.config import Config
 
 pytest.importorskip("torch_xla")
@@ -47,7 +48,7 @@ from simclr_lib import sweeps, xla
 from simclr_lib.config import Config
 
 config = Config.create("smoke", device="xla", output_dir=sys.argv[1], num_images=208, epochs=4)
-config = config.replace(batch_size=32, base_channels=2)
+config = config.replace(batch_size=32, base_channels=2, precision=sys.argv[2])
 sweeps.make(sweeps.Job(config))
 """
 
@@ -65,7 +66,7 @@ from torch_xla import runtime
 rank, place = int(sys.argv[1]), sys.argv[2]
 runtime.process_count, runtime.process_index = lambda: 2, lambda: rank
 
-from simclr_lib import parallel, sweeps, xla
+from simclr_lib import parallel, records, sweeps, xla
 from simclr_lib.config import Config
 
 def put(x, own=False, put=xla.put, calls=[]):
@@ -74,9 +75,12 @@ def put(x, own=False, put=xla.put, calls=[]):
         os.kill(os.getpid(), signal.SIGTERM)
     return put(parallel.stack_over_processes(x).flatten(0, 1) if own else x)
 
-xla.put = put
+xla.put, xla._numbers = put, lambda: [0, 1]
 jobs = [sweeps.Job(Config.create("smoke", device="xla", output_dir=place, **SMALL))]
 signal.signal(signal.SIGTERM, lambda *_: None)  # what would end the process
+if rank == 1:  # whether there is a record is for the first to say
+    records.path_of(*jobs[0]).parent.mkdir(parents=True)
+    records.path_of(*jobs[0]).write_text("{}")
 try:
     sweeps.run(jobs)
 except SystemExit as error:
@@ -146,16 +150,34 @@ def test_devices_make_the_updates_of_the_cpu(devices, tmp_path):
         assert_equal_updates(found, alone, "float32")
 
 
-def test_a_run_compiles_at_its_beginning_only_and_never_falls_back(tmp_path):
-    result = run(RUN, tmp_path)
-    assert result.returncode == 0, result.stderr  # a later compilation would warn
-    (path,) = (tmp_path / "records").iterdir()
-    record = json.loads(path.read_text())
-    assert record["device"] == "xla, 4 x CPU"
+@pytest.fixture(scope="module")
+def records_of_runs(tmp_path_factory):
+    found = {}
+    for precision in ("fp32", "bf16"):
+        place = tmp_path_factory.mktemp(precision)
+        result = run(RUN, place, precision)
+        assert result.returncode == 0, result.stderr  # a later compilation would warn
+        (path,) = (place / "records").iterdir()
+        found[precision] = json.loads(path.read_text())
+    return found
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", "float32"), ("bf16", "bfloat16")])
+def test_a_run_compiles_at_its_beginning_only_and_never_falls_back(
+    records_of_runs, precision, dtype
+):
+    record = records_of_runs[precision]
+    assert (record["device"], record["precision"]) == ("xla, 4 x CPU", dtype)
     assert record["history"]["step"][-1] >= 24  # 20 after warm-up, each of them looked at
     assert record["compilations"] <= 4
     assert record["fallbacks"] == {}
     assert {"linear", "knn", "linear_z", "contrastive_accuracy"} <= set(record["metrics"])
+
+
+def test_bf16_is_less_exact_than_float32_and_near_it(records_of_runs):
+    exact, rough = (records_of_runs[name]["history"]["loss"] for name in ("fp32", "bf16"))
+    assert rough[0] != exact[0]
+    assert rough[0] == pytest.approx(exact[0], rel=1e-2)
 
 
 def test_two_hosts_make_the_run_of_one_each_with_its_share_of_the_images(tmp_path):
@@ -163,16 +185,22 @@ def test_two_hosts_make_the_run_of_one_each_with_its_share_of_the_images(tmp_pat
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     found = {"PJRT_DEVICE": "CPU", "CPU_NUM_DEVICES": "2", "MASTER_PORT": str(port)}
-    command, quiet = [sys.executable, "-W", "error", "-c", HOST], {"stderr": subprocess.PIPE}
-    hosts = [
-        subprocess.Popen(
-            [*command, str(rank), tmp_path / f"{rank}"], env=os.environ | found, **quiet
-        )
-        for rank in range(2)
-    ]
-    for host in hosts:
-        error = host.communicate()[1].decode()
-        assert host.returncode == 0, error
+    command = [sys.executable, "-W", "error", "-c", HOST]
+    with contextlib.ExitStack() as end:
+        hosts = []
+        for rank in range(2):
+            host = subprocess.Popen(
+                [*command, str(rank), tmp_path / str(rank)],
+                stderr=subprocess.PIPE,
+                env=os.environ | found,
+                text=True,
+            )
+            end.callback(host.wait)
+            end.callback(host.kill)
+            hosts.append(host)
+        for host in hosts:
+            error = host.communicate(timeout=300)[1]
+            assert host.returncode == 0, error
     config = Config.create("smoke", device="cpu", output_dir=str(tmp_path / "cpu"), **SMALL)
     sweeps.make(sweeps.Job(config))
 
@@ -188,6 +216,13 @@ def test_two_hosts_make_the_run_of_one_each_with_its_share_of_the_images(tmp_pat
     assert other["metrics"] == two["metrics"]
     assert two["metrics"].keys() == cpu["metrics"].keys()
     assert two["metrics"]["entropy"] == pytest.approx(cpu["metrics"]["entropy"], rel=1e-3)
+
+
+def test_hosts_that_torchrun_would_start_are_refused(monkeypatch):
+    monkeypatch.setattr(xla, "hosts", lambda: 1)
+    monkeypatch.setattr(parallel, "processes", lambda: 2)
+    with pytest.raises(ValueError, match="device='xla' needs no torchrun"):
+        devices.check_batch(Config.create("smoke"), torch.device("xla"))
 
 
 def test_a_batch_that_cannot_be_divided_is_refused():
