@@ -157,7 +157,7 @@ def put(x: Tensor, device: torch.device) -> Tensor:
 
 
 def put_own(x: Tensor, device: torch.device) -> Tensor:
-    """This process's rows of a batch on `device`; on XLA, where it has the rows of all hosts."""
+    """This process's rows of a batch on `device`; on XLA the result has the rows of all hosts."""
     return xla.put(x.cpu(), own=True) if device.type == "xla" else x.to(device)
 
 

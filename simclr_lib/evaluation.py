@@ -103,8 +103,13 @@ def linear_probe(
 
     Features are standardised with the training images' mean and deviation. The l2 weight (times
     half the squared weights, beside the *mean* cross-entropy) is chosen on validation; with the
-    chosen one, train and validation together are fitted and test is judged, once.
+    chosen one, train and validation together are fitted and test is judged, once. Raises
+    `ValueError` for an XLA device, which would compile anew at every look at a number.
     """
+    if torch.device(device).type == "xla":
+        raise ValueError(
+            f"device={device!r} is not valid for L-BFGS; use what devices.for_probes says"
+        )
     mean, std = found.train.mean(dim=0), found.train.std(dim=0).clamp_min(1e-6)
     (train, y_train), (validation, y_validation), (test, y_test) = (
         (((h - mean) / std).to(device), y.to(device))

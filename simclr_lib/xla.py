@@ -89,10 +89,9 @@ def _numbers() -> list[int]:
     """The numbers of all devices, those of one host after those of another, as rows are."""
     from torch_xla import _XLAC  # nothing public tells in which order a host has its devices
 
-    own = [int(name.split(":")[1]) for name in _XLAC._xla_get_runtime_devices()]
-    return (
-        parallel.stack_over_processes(torch.tensor(own)).flatten().tolist() if hosts() > 1 else own
-    )
+    own = torch.tensor([int(name.split(":")[1]) for name in _XLAC._xla_get_runtime_devices()])
+    every = parallel.stack_over_processes(own).flatten() if hosts() > 1 else own
+    return every.tolist()
 
 
 def put(x: Tensor, own: bool = False) -> Tensor:

@@ -215,3 +215,8 @@ def test_every_figure_is_drawn_and_closed():
     assert len(made[-2].axes) == 1, "a panel without rows is left out"
     assert [t.get_text() for t in made[-1].axes[0].texts] == ["55.0", "10.0"]
     assert plt.get_fignums() == []
+
+
+def test_the_linear_probe_refuses_a_device_that_would_compile_every_look():
+    with pytest.raises(ValueError, match="device='xla' is not valid"):
+        evaluation.linear_probe(blobs(1.0), device="xla")
