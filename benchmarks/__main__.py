@@ -15,7 +15,7 @@ from simclr_lib import devices, records
 
 from .sides import Row
 
-NAMES = ("end_to_end", "augmentation", "nt_xent", "large_images", "start_up")
+NAMES = ("end_to_end", "device", "augmentation", "nt_xent", "large_images", "start_up")
 PACKAGES = ("torch", "torchvision", "lightly", "kornia", "pillow", "simplejpeg")
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -36,9 +36,17 @@ def markdown(rows: Iterable[Row]) -> str:
 
 def report(kept: dict[str, dict]) -> str:
     """All results kept, as the README shows them: the table, and where and when it was made."""
-    table = markdown(Row(**row) for name in NAMES for row in kept[name]["rows"])
+    table = markdown(Row(**row) for name in NAMES if name in kept for row in kept[name]["rows"])
     made = {f"{k['machine']}, {k['date']}, commit {k['commit']}" for k in kept.values()}
     return f"{table}\n\nMeasured on: {'; '.join(sorted(made))}."
+
+
+def _version(package: str) -> str | None:
+    """None if it is not installed: not every benchmark needs every peer."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def main() -> None:
@@ -58,7 +66,7 @@ def main() -> None:
             "commit": records.commit(),
             "date": datetime.date.today().isoformat(),
             "versions": {"python": platform.python_version()}
-            | {package: metadata.version(package) for package in PACKAGES},
+            | {package: _version(package) for package in PACKAGES},
         }
         RESULTS.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
 

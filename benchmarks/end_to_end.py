@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from simclr_lib import devices
 from simclr_lib.config import Config
-from simclr_lib.data import load
+from simclr_lib.data import ImageSet, load
 from simclr_lib.losses import nt_xent
 from simclr_lib.optimizers import LARS
 from simclr_lib.step import train_step
@@ -43,22 +43,32 @@ def native_format() -> torch.dtype:
     return devices.number_format(torch.device("cpu"))
 
 
-def ours(width: float) -> Callable[[], None]:
-    """Updates at our defaults."""
+def ours(config: Config, steps: int) -> Callable[[], None]:
+    """Updates at our defaults, of images in memory; their views are made in the same time."""
     devices.keep_freed_memory()
-    config, data = config_of(width), load(config_of(width))
-    network = nn.Sequential(*build(config)).to(memory_format=torch.channels_last).train()
+    device, network, dtype = _network(config)
     optimizer = LARS(network.named_parameters(), lr=0.1, momentum=0.9, weight_decay=1e-6)
-    views = batches(data.pretrain, config, torch.device("cpu"), 0, 2**40)
+    side = config.image_size
+    pixels = torch.randint(0, 256, (2 * config.batch_size, 3, side, side), dtype=torch.uint8)
+    images = ImageSet(pixels, torch.zeros(len(pixels), dtype=torch.int64))
+    views = batches(images, config, device, 0, 2**40)
 
     def objective(z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         return nt_xent(z, config.temperature), z.new_zeros(())
 
     def work() -> None:
-        for _ in range(STEPS[width]):
-            train_step(network, optimizer, *next(views), objective, native_format())
+        for _ in range(steps):
+            metrics = train_step(network, optimizer, *next(views), objective, dtype)
+        metrics.tolist()  # wait for the device
 
     return work
+
+
+def _network(config: Config) -> tuple[torch.device, nn.Module, torch.dtype]:
+    """The device of `config`, encoder and head on it, and the number format it multiplies in."""
+    device = devices.choose(config.device)
+    network = nn.Sequential(*build(config)).to(device, memory_format=torch.channels_last).train()
+    return device, network, devices.number_format(device, config.precision)
 
 
 def lightly(width: float, tuned: bool) -> Callable[[], None]:
@@ -73,18 +83,21 @@ def lightly(width: float, tuned: bool) -> Callable[[], None]:
     return work
 
 
-def forward_backward(width: float) -> Callable[[], None]:
+def forward_backward(config: Config, steps: int) -> Callable[[], None]:
     """The network's own forward and backward on random numbers: no views, loss or optimizer."""
     devices.keep_freed_memory()
-    network = nn.Sequential(*build(config_of(width))).to(memory_format=torch.channels_last).train()
-    x = torch.rand(2 * BATCH, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+    device, network, dtype = _network(config)
+    x = torch.rand(config.views, 3, config.image_size, config.image_size)
+    x = devices.put(x, device).contiguous(memory_format=torch.channels_last)
 
     def work() -> None:
-        for _ in range(STEPS[width]):
-            with devices.autocast(x.device, native_format()):
+        for _ in range(steps):
+            network.zero_grad(set_to_none=True)
+            with devices.autocast(device, dtype):
                 z = network(x)
             z.float().sum().backward()
-            network.zero_grad(set_to_none=True)
+            devices.finish_step(device)
+        next(network.parameters()).grad.sum().tolist()  # wait for the device
 
     return work
 
@@ -112,7 +125,7 @@ def operations(width: float) -> int:
 
 def fraction(name: str, side: Callable, width: float) -> Row:
     """The share of the limit that `side` reaches."""
-    seconds, limits = compare((side, width), (product,))
+    seconds, limits = compare((side, config_of(width), STEPS[width]), (product,))
     done = STEPS[width] * operations(width)
     shares = [done / s / limit for s, limit in zip(seconds, limits, strict=True)]
     rates = [done / statistics.median(seconds), statistics.median(limits)]
@@ -125,7 +138,7 @@ def run() -> list[Row]:
     rows = []
     for width in STEPS:
         for tuned in (False, True):
-            times = compare((ours, width), (lightly, width, tuned))
+            times = compare((ours, config_of(width), STEPS[width]), (lightly, width, tuned))
             style = f"{str(native_format())[6:]}, channels-last" if tuned else "its defaults"
             what = f"training, ResNet-18 of width {width:g}, against lightly, {style}"
             rows.append(row(what, BATCH * STEPS[width], "images/s", *times))
