@@ -8,7 +8,6 @@ import importlib
 import json
 import platform
 from collections.abc import Iterable
-from importlib import metadata
 from pathlib import Path
 
 from simclr_lib import devices, records
@@ -41,14 +40,6 @@ def report(kept: dict[str, dict]) -> str:
     return f"{table}\n\nMeasured on: {'; '.join(sorted(made))}."
 
 
-def _version(package: str) -> str | None:
-    """None if it is not installed: not every benchmark needs every peer."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
@@ -66,7 +57,7 @@ def main() -> None:
             "commit": records.commit(),
             "date": datetime.date.today().isoformat(),
             "versions": {"python": platform.python_version()}
-            | {package: _version(package) for package in PACKAGES},
+            | {package: records.version(package) for package in PACKAGES},
         }
         RESULTS.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
 

@@ -74,7 +74,8 @@ def commit() -> str:
         return "unknown"
 
 
-def _version(package: str) -> str | None:
+def version(package: str) -> str | None:
+    """The version of an installed package, None if it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -84,7 +85,7 @@ def _version(package: str) -> str | None:
 def make(config: Config, metrics: dict[str, float], **more: Any) -> dict[str, Any]:
     """A record: parameters, `metrics`, circumstances (device, commit, versions, date), `more`."""
     device = devices.choose(config.device)
-    versions = {"python": platform.python_version()} | {p: _version(p) for p in PACKAGES}
+    versions = {"python": platform.python_version()} | {p: version(p) for p in PACKAGES}
     return {
         "metrics": metrics,
         **more,
