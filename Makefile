@@ -26,7 +26,7 @@ test: $(BIN)/.ready ## run all tests: lint, library, notebooks (about 10 minutes
 	$(RUN) $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=1200 \
 	    -W default notebooks/03_nt_xent.ipynb
 
-bench: $(BIN)/.ready ## measure speed against peers (installs them; about 30 minutes, nothing beside)
+bench: $(BIN)/.ready ## measure speed against peers (installs them; about 35 minutes, nothing beside)
 	$(BIN)/python -m pip install --quiet --editable ".[tested,bench]"
 	$(RUN) $(BIN)/python -m benchmarks
 
