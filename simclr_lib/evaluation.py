@@ -50,11 +50,11 @@ def encode(
     encoder = encoder.to(device, memory_format=torch.channels_last).eval()
     before = [t.clone() for t in encoder.state_dict().values()]
     found, labels = [], []
-    for x, y in center_batches(images, config, device):
+    for x, y, read in center_batches(images, config, device):
         with devices.autocast(device, dtype):
             h = encoder(x.contiguous(memory_format=torch.channels_last))
-        found.append(h.float().cpu()[y >= 0])
-        labels.append(y[y >= 0])
+        found.append(h.float().cpu()[read])
+        labels.append(y[read])
     after = encoder.state_dict().values()
     if not all(torch.equal(a, b) for a, b in zip(before, after, strict=True)):
         raise RuntimeError("the encoder changed while its features were taken; it must be frozen")

@@ -179,16 +179,17 @@ def _note_bad(bad: set[int], failed: Tensor, files: ImageFiles) -> None:
 
 def center_batches(
     images: ImageSet | ImageFiles, config: Config, device: torch.device, batch_size: int = 512
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """All images once, in order, as evaluation sees them, and their labels.
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """All images once, in order, as evaluation sees them, their labels, and which could be read.
 
-    Images float32 (<= batch_size, 3, S, S) on `device`, labels int64 on the CPU, -1 where a file
-    could not be read and another image stands in its place: shapes are the same for everyone.
+    Images float32 (<= batch_size, 3, S, S) on `device`, labels int64 and bool on the CPU. Another
+    image stands in the place of a file that cannot be read: shapes are the same on every host.
     """
     if isinstance(images, ImageSet):
         parts = zip(images.images.split(batch_size), images.labels.split(batch_size), strict=True)
         for batch, labels in parts:
-            yield center_view(devices.put(batch, device), config.image_size), labels
+            x = center_view(devices.put(batch, device), config.image_size)
+            yield x, labels, torch.ones_like(labels, dtype=torch.bool)
         return
     loader = DataLoader(
         _Crops(images, config, ()),
@@ -199,4 +200,4 @@ def center_batches(
     bad: set[int] = set()
     for crops, labels, failed in loader:
         _note_bad(bad, failed, images)
-        yield devices.put(crops[:, 0], device), labels.where(failed < 0, -1)
+        yield devices.put(crops[:, 0], device), labels, failed < 0

@@ -220,3 +220,12 @@ def test_every_figure_is_drawn_and_closed():
 def test_the_linear_probe_refuses_a_device_that_would_compile_every_look():
     with pytest.raises(ValueError, match="device='xla' is not valid"):
         evaluation.linear_probe(blobs(1.0), device="xla")
+
+
+def test_images_without_labels_are_encoded_as_well():
+    config = Config.create("smoke", device="cpu")
+    pixels = torch.zeros(5, 3, 32, 32, dtype=torch.uint8)
+    unlabelled = data.ImageSet(pixels, torch.full((5,), -1))
+    h, labels = evaluation.encode(trainer.random_encoder(config), unlabelled, config)
+    assert len(h) == 5
+    assert labels.tolist() == [-1] * 5
