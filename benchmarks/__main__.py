@@ -10,7 +10,8 @@ import platform
 from collections.abc import Iterable
 from pathlib import Path
 
-from simclr_lib import devices, records
+from simclr_lib.machine import devices
+from simclr_lib.runs import records
 
 from .sides import Row
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import torch
 
-from simclr_lib import devices
 from simclr_lib.config import Config
+from simclr_lib.machine import devices
 from simclr_lib.views import two_views
 
 from . import peers

@@ -7,8 +7,8 @@ and the update as well; the other is forward and backward on random numbers. Eac
 
 from __future__ import annotations
 
-from simclr_lib import devices
 from simclr_lib.config import Config
+from simclr_lib.machine import devices
 
 from .end_to_end import forward_backward, ours
 from .sides import Row, compare, row

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from simclr_lib import devices
 from simclr_lib.config import Config
 from simclr_lib.data import ImageSet, load
 from simclr_lib.losses import nt_xent
-from simclr_lib.optimizers import LARS
-from simclr_lib.step import train_step
-from simclr_lib.streams import batches
-from simclr_lib.trainer import build
+from simclr_lib.machine import devices
+from simclr_lib.train.loop import build
+from simclr_lib.train.optimizers import LARS
+from simclr_lib.train.update import train_step
+from simclr_lib.views.batches import batches
 
 from . import peers
 from .sides import Row, compare, row

@@ -16,11 +16,11 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from simclr_lib import devices
 from simclr_lib.config import Config
 from simclr_lib.data import ImageFiles
-from simclr_lib.streams import _Crops, batches
+from simclr_lib.machine import devices
 from simclr_lib.views import branches
+from simclr_lib.views.batches import _Crops, batches
 
 from . import peers
 from .sides import Row, compare, row

@@ -11,8 +11,9 @@ import ast
 import json
 from typing import Any
 
-from . import devices, parallel, records, sweeps
 from .config import Config
+from .machine import devices, parallel
+from .runs import records, sweeps
 
 
 def _value(text: str) -> Any:

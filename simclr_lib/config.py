@@ -7,13 +7,25 @@ papermill `-p`, in a run record and on a plot.
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from .parameters import (
+    NOT_NEGATIVE,
+    POSITIVE,
+    Chain,
+    Interval,
+    Text,
+    checked,
+    literal_assignments,
+    parameter,
+    reject_unknown,
+)
+from .schedule import scaled_learning_rate
 
 DATASETS = ("synthetic", "cifar10", "cifar100", "stl10", "fashion_mnist", "imagenet")
 TRANSFORMS = (
@@ -68,51 +80,6 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-class Interval(NamedTuple):
-    """The numbers from `low` to `high`, ends included unless said otherwise."""
-
-    low: float
-    high: float = math.inf
-    without_low: bool = False
-
-    def __contains__(self, value: object) -> bool:
-        inside = self.low < value if self.without_low else self.low <= value  # type: ignore
-        return inside and value <= self.high and math.isfinite(value)  # type: ignore
-
-    def __str__(self) -> str:
-        return f"{'above' if self.without_low else 'at least'} {self.low:g}" + (
-            f" and at most {self.high:g}" if math.isfinite(self.high) else ""
-        )
-
-
-class Chain(tuple):
-    """Any sequence of the given names, joined by +; also none at all."""
-
-    def __contains__(self, value: object) -> bool:
-        return not value or all(tuple.__contains__(self, name) for name in str(value).split("+"))
-
-    def __str__(self) -> str:
-        return f"names joined by +, from {', '.join(self)}"
-
-
-class Text:
-    """Any text."""
-
-    def __contains__(self, value: object) -> bool:
-        return True
-
-    def __str__(self) -> str:
-        return "any text"
-
-
-def _parameter(default: Any, meaning: str, valid: Any) -> Any:
-    """A field of `Config`: its default, what it means, and the values it may have."""
-    return dataclasses.field(default=default, metadata={"meaning": meaning, "valid": valid})
-
-
-_POSITIVE, _NOT_NEGATIVE = Interval(0, without_low=True), Interval(0)
-
-
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Every parameter of a run. Make one with `Config.create(preset, ...)`.
@@ -121,70 +88,70 @@ class Config:
     and what is valid. An instance is immutable; `config.replace(width=2)` gives a checked copy.
     """
 
-    preset: str = _parameter("paper", "scale of the run", tuple(PRESETS))
-    recipe: str = _parameter("v1", "era of the official code", tuple(RECIPES))
+    preset: str = parameter("paper", "scale of the run", tuple(PRESETS))
+    recipe: str = parameter("v1", "era of the official code", tuple(RECIPES))
     # Data
-    dataset: str = _parameter("imagenet", "name, or path of a folder of class folders", Text())
-    data_dir: str = _parameter("data", "where downloads and caches live", Text())
-    mirror: str = _parameter("", "address that serves the same files (empty: the original)", Text())
-    num_images: int = _parameter(0, "training images used (0: all)", _NOT_NEGATIVE)
-    image_size: int = _parameter(224, "height and width of a view, pixels", Interval(8))
+    dataset: str = parameter("imagenet", "name, or path of a folder of class folders", Text())
+    data_dir: str = parameter("data", "where downloads and caches live", Text())
+    mirror: str = parameter("", "address that serves the same files (empty: the original)", Text())
+    num_images: int = parameter(0, "training images used (0: all)", NOT_NEGATIVE)
+    image_size: int = parameter(224, "height and width of a view, pixels", Interval(8))
     # Views (Section 3, appendix A)
-    augmentations: str = _parameter(
+    augmentations: str = parameter(
         "crop+flip+color+blur", "transformations in order, joined by +", Chain(TRANSFORMS)
     )
-    second_view: str = _parameter(
+    second_view: str = parameter(
         "", "those of the other view (empty: the same; Figure 5: identity)", Chain(TRANSFORMS)
     )
-    shared_crop: bool = _parameter(False, "crop once for both views first, Figure 5", (True, False))
-    color_strength: float = _parameter(1.0, "s of appendix A, Table 1", _NOT_NEGATIVE)
-    brightness: str = _parameter("additive", "v1 adds, v2 scales", ("additive", "multiplicative"))
-    crop_area_min: float = _parameter(
+    shared_crop: bool = parameter(False, "crop once for both views first, Figure 5", (True, False))
+    color_strength: float = parameter(1.0, "s of appendix A, Table 1", NOT_NEGATIVE)
+    brightness: str = parameter("additive", "v1 adds, v2 scales", ("additive", "multiplicative"))
+    crop_area_min: float = parameter(
         0.08, "smallest crop, share of the image", Interval(0, 1, without_low=True)
     )
     # Encoder f and projection head g (Section 4)
-    depth: int = _parameter(50, "layers of the ResNet", (18, 34, 50, 101, 152))
-    width: float = _parameter(1.0, "width multiplier, Figure 7", _POSITIVE)
-    base_channels: int = _parameter(64, "channels of the stem at width 1 (paper 64)", _POSITIVE)
-    stem: str = _parameter(
+    depth: int = parameter(50, "layers of the ResNet", (18, 34, 50, 101, 152))
+    width: float = parameter(1.0, "width multiplier, Figure 7", POSITIVE)
+    base_channels: int = parameter(64, "channels of the stem at width 1 (paper 64)", POSITIVE)
+    stem: str = parameter(
         "imagenet", "7x7/2 and pooling; cifar 3x3/1; tiny 3x3/2", ("imagenet", "cifar", "tiny")
     )
-    sk_ratio: float = _parameter(0.0, "selective kernels and ResNet-D (v2: 0.0625)", Interval(0, 1))
-    head_layers: int = _parameter(2, "0 none, 1 linear, 2 paper v1, 3 paper v2", (0, 1, 2, 3))
-    projection_dim: int = _parameter(128, "dimension of z, Figure 8", _POSITIVE)
+    sk_ratio: float = parameter(0.0, "selective kernels and ResNet-D (v2: 0.0625)", Interval(0, 1))
+    head_layers: int = parameter(2, "0 none, 1 linear, 2 paper v1, 3 paper v2", (0, 1, 2, 3))
+    projection_dim: int = parameter(128, "dimension of z, Figure 8", POSITIVE)
     # Loss (Section 2.1)
-    loss: str = _parameter("nt_xent", "of Table 4", LOSSES)
-    temperature: float = _parameter(0.1, "tau, Table 5", _POSITIVE)
-    l2_normalize: bool = _parameter(True, "cosine similarity, Table 5", (True, False))
-    margin: float = _parameter(0.4, "m of the margin triplet loss, Table 2", _NOT_NEGATIVE)
+    loss: str = parameter("nt_xent", "of Table 4", LOSSES)
+    temperature: float = parameter(0.1, "tau, Table 5", POSITIVE)
+    l2_normalize: bool = parameter(True, "cosine similarity, Table 5", (True, False))
+    margin: float = parameter(0.4, "m of the margin triplet loss, Table 2", NOT_NEGATIVE)
     # Optimisation (Sections 2.2, 2.3, appendix B.1)
-    batch_size: int = _parameter(4096, "N, images per step over all devices", Interval(2))
-    chunk_size: int = _parameter(
-        0, "images in the network at once (0: all; else two forward passes)", _NOT_NEGATIVE
+    batch_size: int = parameter(4096, "N, images per step over all devices", Interval(2))
+    chunk_size: int = parameter(
+        0, "images in the network at once (0: all; else two forward passes)", NOT_NEGATIVE
     )
-    epochs: int = _parameter(100, "passes over the images", _POSITIVE)
-    base_learning_rate: float = _parameter(0.3, "before scaling by batch size", _POSITIVE)
-    learning_rate_scaling: str = _parameter("linear", "appendix B.1", ("linear", "sqrt"))
-    warmup_epochs: float = _parameter(10.0, "linear warm-up", _NOT_NEGATIVE)
-    momentum: float = _parameter(0.9, "of LARS", Interval(0, 0.9999))
-    weight_decay: float = _parameter(1e-6, "of LARS", _NOT_NEGATIVE)
-    without: str = _parameter("", "details switched off, joined by +", Chain(DETAILS))
+    epochs: int = parameter(100, "passes over the images", POSITIVE)
+    base_learning_rate: float = parameter(0.3, "before scaling by batch size", POSITIVE)
+    learning_rate_scaling: str = parameter("linear", "appendix B.1", ("linear", "sqrt"))
+    warmup_epochs: float = parameter(10.0, "linear warm-up", NOT_NEGATIVE)
+    momentum: float = parameter(0.9, "of LARS", Interval(0, 0.9999))
+    weight_decay: float = parameter(1e-6, "of LARS", NOT_NEGATIVE)
+    without: str = parameter("", "details switched off, joined by +", Chain(DETAILS))
     # Evaluation (appendix B.6)
-    probe_epochs: int = _parameter(90, "of the linear probe by SGD", _POSITIVE)
+    probe_epochs: int = parameter(90, "of the linear probe by SGD", POSITIVE)
     # Running
-    device: str = _parameter("auto", "auto, cpu, cuda, mps, xla", Text())
-    processes: int = _parameter(
-        0, "that train together (0: one for each GPU, else one)", _NOT_NEGATIVE
+    device: str = parameter("auto", "auto, cpu, cuda, mps, xla", Text())
+    processes: int = parameter(
+        0, "that train together (0: one for each GPU, else one)", NOT_NEGATIVE
     )
-    precision: str = _parameter("auto", "auto: bf16 where native", ("auto", "fp32", "bf16"))
-    seed: int = _parameter(0, "of weights, order and draws", _NOT_NEGATIVE)
-    workers: int = _parameter(2, "processes that decode large images", _NOT_NEGATIVE)
-    checkpoint_minutes: float = _parameter(5.0, "between checkpoints", _NOT_NEGATIVE)
-    output_dir: str = _parameter("runs", "where records and checkpoints go", Text())
+    precision: str = parameter("auto", "auto: bf16 where native", ("auto", "fp32", "bf16"))
+    seed: int = parameter(0, "of weights, order and draws", NOT_NEGATIVE)
+    workers: int = parameter(2, "processes that decode large images", NOT_NEGATIVE)
+    checkpoint_minutes: float = parameter(5.0, "between checkpoints", NOT_NEGATIVE)
+    output_dir: str = parameter("runs", "where records and checkpoints go", Text())
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
+            object.__setattr__(self, field.name, checked(field, getattr(self, field.name)))
         if self.chunk_size and self.batch_size % self.chunk_size:
             raise ValueError(
                 f"chunk_size={self.chunk_size} is not valid: it must divide batch_size="
@@ -206,8 +173,8 @@ class Config:
         name) and for an impossible value.
         """
         fields = {field.name: field for field in dataclasses.fields(cls)}
-        _checked(fields["preset"], preset)
-        _checked(fields["recipe"], recipe)
+        checked(fields["preset"], preset)
+        checked(fields["recipe"], recipe)
         reject_unknown(overrides, fields)
         layers = RECIPES[recipe] | PRESETS[preset] | overrides
         return cls(preset=preset, recipe=recipe, **layers)
@@ -221,7 +188,7 @@ class Config:
         `own` names parameters that belong to the notebook alone. `None` means: as the preset says.
         Raises `ValueError` on any other name, so that a misspelt `-p` cannot pass unnoticed.
         """
-        cells = {cell: set(_literal_assignments(cell)) for cell in namespace["In"]}
+        cells = {cell: set(literal_assignments(cell)) for cell in namespace["In"]}
         first = next((names for names in cells.values() if names), set())
         # The first such cell, edited and run again or not, and papermill's own.
         meant = (n for c, n in cells.items() if n & first or c.startswith("# Parameters"))
@@ -262,8 +229,6 @@ class Config:
     @property
     def learning_rate(self) -> float:
         """Peak learning rate, after scaling by batch size (appendix B.1)."""
-        from .optimizers import scaled_learning_rate
-
         return scaled_learning_rate(
             self.base_learning_rate, self.batch_size, self.learning_rate_scaling
         )
@@ -280,45 +245,3 @@ class Config:
         for place in ("data_dir", "output_dir", "mirror"):
             del values[place]
         return values
-
-
-def reject_unknown(given: Iterable[str], valid: Iterable[str]) -> None:
-    """Raise `ValueError` for the first name of `given` that is not in `valid`, with the nearest."""
-    valid = list(valid)
-    for name in given:
-        if name not in valid:
-            near = difflib.get_close_matches(name, valid, n=1, cutoff=0.4)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(
-                f"unknown parameter {name!r}{hint} Valid parameters: {', '.join(sorted(valid))}"
-            )
-
-
-def _checked(field: dataclasses.Field, value: Any) -> Any:
-    """`value` in the type of the field; `ValueError` if it has another type or is out of range."""
-    kind = {"int": int, "float": float, "str": str, "bool": bool}[str(field.type)]
-    if kind is float and type(value) is int:
-        value = float(value)
-    if type(value) is not kind or value not in field.metadata["valid"]:
-        raise ValueError(
-            f"{field.name}={value!r} is not valid: {field.name} ({field.metadata['meaning']}) "
-            f"takes {kind.__name__}: {_words(field.metadata['valid'])}"
-        )
-    return value
-
-
-def _literal_assignments(cell: str) -> list[str]:
-    """The names a notebook cell sets, if all it does is to set names to literals; else none."""
-    names = []
-    try:
-        for statement in ast.parse(cell).body:
-            (target,) = getattr(statement, "targets", None) or [statement.target]  # type: ignore
-            ast.literal_eval(statement.value)  # type: ignore[attr-defined]
-            names.append(target.id)
-    except (AttributeError, SyntaxError, TypeError, ValueError):
-        return []
-    return names
-
-
-def _words(valid: Any) -> str:
-    return ", ".join(map(str, valid)) if type(valid) is tuple else str(valid)

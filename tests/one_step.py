@@ -7,12 +7,13 @@ import sys
 import torch
 from torch import Generator, Tensor, nn
 
-from simclr_lib import devices, parallel, trainer
-from simclr_lib.encoders import conv_norm_relu, residual_block
-from simclr_lib.heads import ProjectionHead
-from simclr_lib.layers import BatchNorm
 from simclr_lib.losses import nt_xent
-from simclr_lib.optimizers import LARS
+from simclr_lib.machine import devices, parallel
+from simclr_lib.networks.heads import ProjectionHead
+from simclr_lib.networks.layers import BatchNorm
+from simclr_lib.networks.resnet import conv_norm_relu, residual_block
+from simclr_lib.train import loop as trainer
+from simclr_lib.train.optimizers import LARS
 
 IMAGES, UPDATES = 24, 5
 
@@ -94,7 +95,7 @@ def in_processes(send) -> dict[str, dict[str, list]]:
 
 def on_xla(path: str) -> None:
     """The variants that XLA can compute, on all its devices."""
-    from simclr_lib import xla
+    from simclr_lib.machine import xla
 
     found = {}
     for name, (dtype, chunks) in VARIANTS.items():

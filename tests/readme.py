@@ -10,10 +10,10 @@ import re
 from pathlib import Path
 
 from benchmarks.__main__ import report
-from simclr_lib import records, sweeps
 from simclr_lib.config import Config
 from simclr_lib.paper import published
-from simclr_lib.sweeps import Job
+from simclr_lib.runs import records, sweeps
+from simclr_lib.runs.sweeps import Job
 
 ROOT = Path(__file__).parent.parent
 QUICK, LAPTOP = Config.create("quick"), Config.create("laptop")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from simclr_lib import augmentations as ops
-from simclr_lib import color
+from simclr_lib.views import color
+from simclr_lib.views import operations as ops
 
 NAMES = ["brightness", "contrast", "saturation", "hue"]
 

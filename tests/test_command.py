@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from simclr_lib import __main__ as command
-from simclr_lib import records, sweeps
 from simclr_lib.config import Config
+from simclr_lib.runs import records, sweeps
 
 SMALL = {"preset": "smoke", "num_images": 128, "epochs": 1, "device": "cpu"}
 

@@ -7,9 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from simclr_lib import data, evaluation, synthetic, trainer
+from simclr_lib import data, evaluation
 from simclr_lib.config import Config
-from simclr_lib.streams import batches, center_batches
+from simclr_lib.data import synthetic
+from simclr_lib.train import loop as trainer
+from simclr_lib.views.batches import batches, center_batches
 
 
 def write_image(path, size=(32, 32), color=0, mode="RGB"):

@@ -5,14 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 
-from simclr_lib import data, streams, trainer
-from simclr_lib.augmentations import crop_and_resize, resize_one
+from simclr_lib import data
 from simclr_lib.config import DETAILS, Config
-from simclr_lib.encoders import Block
-from simclr_lib.layers import BatchNorm
 from simclr_lib.losses import nt_xent
-from simclr_lib.optimizers import LARS
+from simclr_lib.networks.layers import BatchNorm
+from simclr_lib.networks.resnet import Block
+from simclr_lib.train import loop as trainer
+from simclr_lib.train.optimizers import LARS
+from simclr_lib.views import batches as streams
 from simclr_lib.views import two_views
+from simclr_lib.views.operations import crop_and_resize, resize_one
 
 
 @pytest.fixture

@@ -10,8 +10,11 @@ import pandas as pd
 import pytest
 import torch
 
-from simclr_lib import data, evaluation, figures, paper, records, streams, trainer
+from simclr_lib import data, evaluation, figures, paper
 from simclr_lib.config import Config
+from simclr_lib.runs import records
+from simclr_lib.train import loop as trainer
+from simclr_lib.views import batches as streams
 
 
 def blobs(separation, seed=0):

@@ -15,7 +15,7 @@ from simclr_lib.losses import (
     nt_xent_matrix,
     similarity_logits,
 )
-from simclr_lib.other_losses import contrastive_loss, margin_triplet, nt_logistic
+from simclr_lib.losses.table4 import contrastive_loss, margin_triplet, nt_logistic
 
 
 def relative(actual, expected):

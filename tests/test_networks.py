@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from simclr_lib.encoders import AveragePool, MaxPool, ResNet, parameter_count
-from simclr_lib.heads import ProjectionHead, linear_classifier
-from simclr_lib.layers import BatchNorm, conv
+from simclr_lib.networks.heads import ProjectionHead, linear_classifier
+from simclr_lib.networks.layers import BatchNorm, conv
+from simclr_lib.networks.resnet import AveragePool, MaxPool, ResNet, parameter_count
 from simclr_lib.paper import published
 
 GRID = [(v["depth"], v["width"], v["sk"], v["value"]) for v in published("v2_table1", "params_M")]

@@ -5,13 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from simclr_lib.optimizers import (
-    LARS,
-    scaled_learning_rate,
-    total_steps,
-    warmup_cosine,
-    warmup_steps,
-)
+from simclr_lib.schedule import scaled_learning_rate, total_steps, warmup_cosine, warmup_steps
+from simclr_lib.train.optimizers import LARS
 
 
 def test_every_recorded_lars_case(load_golden):

@@ -12,10 +12,13 @@ import torch
 from one_step import IMAGES, VARIANTS, in_processes, network, updates, views
 from PIL import Image
 
-from simclr_lib import data, parallel, streams, trainer, workers
+from simclr_lib import data
 from simclr_lib.config import TRANSFORMS, Config
 from simclr_lib.losses import nt_xent
+from simclr_lib.machine import parallel, workers
+from simclr_lib.train import loop as trainer
 from simclr_lib.views import Share, two_views, view
+from simclr_lib.views import batches as streams
 
 # Relative, of every tensor. In float32 gradients are small differences of large numbers: with the
 # images of a batch in another order one process differs from itself by 6e-6.

@@ -19,8 +19,8 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook
 from papermill.inspection import inspect_notebook
 
-from simclr_lib import checkpoints
 from simclr_lib.config import Config
+from simclr_lib.train import files as checkpoints
 from tests import readme
 
 if sys.version_info >= (3, 11):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from simclr_lib import scaling
 from simclr_lib.config import Config
+from simclr_lib.runs import scaling
 
 PAPER, IMAGES = Config.create("paper"), 1_281_167
 CORES = scaling.MACHINES[0]

@@ -13,8 +13,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from simclr_lib import checkpoints, records, sweeps, trainer
 from simclr_lib.config import Config
+from simclr_lib.runs import records, sweeps
+from simclr_lib.train import files as checkpoints
+from simclr_lib.train import loop as trainer
 
 
 @pytest.fixture
@@ -182,7 +184,7 @@ def test_records_are_plain_json(config):
 
 PROGRAM = """
 import sys
-from simclr_lib import sweeps
+from simclr_lib.runs import sweeps
 from simclr_lib.config import Config
 
 if __name__ == "__main__":

@@ -14,10 +14,13 @@ import time
 import pytest
 import torch
 
-from simclr_lib import checkpoints, costs, evaluation, trainer
+from simclr_lib import evaluation
 from simclr_lib.config import Config
 from simclr_lib.data import Data, ImageSet
-from simclr_lib.streams import batch_indices, step_generator
+from simclr_lib.runs import costs
+from simclr_lib.train import files as checkpoints
+from simclr_lib.train import loop as trainer
+from simclr_lib.views.batches import batch_indices, step_generator
 
 
 @pytest.fixture
@@ -131,7 +134,8 @@ def test_an_encoder_can_be_trained_after_its_features_were_taken(smoke, data):
 
 PROGRAM = """
 import sys, torch
-from simclr_lib import data, trainer
+from simclr_lib import data
+from simclr_lib.train import loop as trainer
 from simclr_lib.config import Config
 torch.set_num_threads(1)
 c = Config.create("smoke", epochs=12, checkpoint_minutes=0.0, output_dir=sys.argv[1], device="cpu")
@@ -240,7 +244,7 @@ def test_history_is_plain_numbers(smoke, data):
 def test_freed_memory_is_kept_for_the_next_step():
     program = """
 import resource, torch
-from simclr_lib import devices
+from simclr_lib.machine import devices
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(5):

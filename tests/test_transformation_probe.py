@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from simclr_lib import data, evaluation, trainer, transformation_probe, views
+from simclr_lib import data, evaluation, views
 from simclr_lib.config import Config
+from simclr_lib.evaluation import transformation as transformation_probe
+from simclr_lib.train import loop as trainer
 
 
 def generator():

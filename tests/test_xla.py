@@ -15,15 +15,17 @@ import torch
 from one_step import VARIANTS, network, updates, views
 from test_parallel import assert_equal_updates
 
-from simclr_lib import devices, parallel, sweeps, xla
 from simclr_lib.config import Config
+from simclr_lib.machine import devices, parallel, xla
+from simclr_lib.runs import sweeps
 
 pytest.importorskip("torch_xla")
 
 VIEWS = """
 import torch
-from simclr_lib import Config, nt_xent
-from simclr_lib.devices import choose
+from simclr_lib import Config
+from simclr_lib import nt_xent
+from simclr_lib.machine.devices import choose
 from simclr_lib.views import two_views
 
 z = torch.randn(64, 16, generator=torch.Generator().manual_seed(0))
@@ -44,7 +46,8 @@ for on_xla, on_cpu in zip(*results):
 # The whole of a run: 26 updates with a log point after each, evaluation, and the record.
 RUN = """
 import sys
-from simclr_lib import sweeps, xla
+from simclr_lib.runs import sweeps
+from simclr_lib.machine import xla
 from simclr_lib.config import Config
 
 config = Config.create("smoke", device="xla", output_dir=sys.argv[1], num_images=208, epochs=4)
@@ -66,7 +69,10 @@ from torch_xla import runtime
 rank, place = int(sys.argv[1]), sys.argv[2]
 runtime.process_count, runtime.process_index = lambda: 2, lambda: rank
 
-from simclr_lib import parallel, records, sweeps, xla
+from simclr_lib.machine import parallel
+from simclr_lib.runs import records
+from simclr_lib.runs import sweeps
+from simclr_lib.machine import xla
 from simclr_lib.config import Config
 
 def put(x, own=False, put=xla.put, calls=[]):
@@ -90,7 +96,8 @@ sweeps.run(jobs)
 """.replace("SMALL", repr(SMALL))
 
 REFUSED = """
-from simclr_lib import data, trainer
+from simclr_lib import data
+from simclr_lib.train import loop as trainer
 from simclr_lib.config import Config
 
 config = Config.create("smoke", device="xla", batch_size=30)
@@ -99,7 +106,7 @@ trainer.pretrain(config, data.load(config))
 
 WATCH = """
 import pytest, torch
-from simclr_lib import xla
+from simclr_lib.machine import xla
 
 watch, device = xla.Watch(), xla.device()
 def update(size, number):

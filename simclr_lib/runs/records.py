@@ -8,78 +8,20 @@ and a run serves every table it belongs to.
 from __future__ import annotations
 
 import datetime
-import functools
-import hashlib
 import json
 import platform
 import re
-import subprocess
 import uuid
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from . import devices
-from .config import Config
+from ..config import Config
+from ..identity import run_id
+from ..machine import devices
+from ..machine.versions import commit, version
+from ..paths import output_dir, project_root
 
-FREE = (
-    "device",
-    "processes",
-    "workers",
-    "checkpoint_minutes",
-    "preset",
-)  # may change between attempts
 PACKAGES = ("torch", "torchvision", "torch_xla", "numpy", "scikit-learn")
-
-
-def project_root() -> Path:
-    """The clone this library runs from, or the working directory if it is installed elsewhere."""
-    root = Path(__file__).resolve().parent.parent
-    return root if (root / "reproductions").is_dir() else Path.cwd()
-
-
-def output_dir(config: Config) -> Path:
-    """Where the user's records and checkpoints go; relative to the project, not to the notebook."""
-    return project_root() / Path(config.output_dir).expanduser()
-
-
-def run_id(config: Config, objective: str) -> str:
-    """A short name that is the same exactly for the same objective and parameters."""
-    same = {"objective": objective, **config.as_record()}
-    for free in FREE:
-        same.pop(free)
-    if not same["chunk_size"]:  # came later; runs from before keep their names
-        del same["chunk_size"]
-    if Path(config.dataset).is_dir():  # folders of the same name are different data
-        same["dataset"] = str(Path(config.dataset).resolve())
-    text = json.dumps(same, sort_keys=True)
-    return f"{objective}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
-
-
-@functools.cache
-def commit() -> str:
-    """The commit of the clone when first asked for, marked if files differ; else "unknown"."""
-    ask = [
-        "git",
-        "-C",
-        str(Path(__file__).parent),
-        "describe",
-        "--always",
-        "--dirty",
-        "--abbrev=10",
-    ]
-    try:
-        return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def version(package: str) -> str | None:
-    """The version of an installed package, None if it is not installed."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def make(config: Config, metrics: dict[str, float], **more: Any) -> dict[str, Any]:
@@ -151,8 +93,3 @@ def read(config: Config | None = None) -> list[dict[str, Any]]:
                 raise ValueError(f"{path} is not a record: {error}; delete or mend it") from error
             found.append({"source": source, **record})
     return found
-
-
-def identity(config: dict[str, Any], *free: str) -> tuple:
-    """What makes two recorded runs the same: all parameters but where it ran, and but `free`."""
-    return tuple(sorted((k, v) for k, v in config.items() if k not in (*FREE, *free)))

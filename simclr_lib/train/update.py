@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from . import devices, parallel
+from ..machine import devices, parallel
 
 Objective = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # of outputs, labels: loss, accuracy
 

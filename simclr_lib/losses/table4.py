@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .config import Config
-from .losses import l2_normalize, nt_xent
+from ..config import Config
+from .nt_xent import l2_normalize, nt_xent
 
 
 def nt_logistic(z: Tensor, temperature: float, semi_hard: bool = False) -> Tensor:

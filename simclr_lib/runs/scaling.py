@@ -13,10 +13,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from .config import Config
-from .encoders import parameter_count
-from .layers import BatchNorm
-from .trainer import build
+from ..config import Config
+from ..networks.layers import BatchNorm
+from ..networks.resnet import parameter_count
+from ..train.loop import build
 
 # How often a number that a convolution writes is moved in an update. Forward: written, read for the
 # moments, read and written by the normalisation, read by the next convolution. Backward: gradient

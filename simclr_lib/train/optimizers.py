@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+
+from ..schedule import scaled_learning_rate, total_steps, warmup_cosine, warmup_steps
+
+__all__ = [
+    "EXCLUDED",
+    "LARS",
+    "scaled_learning_rate",
+    "total_steps",
+    "trust_ratio",
+    "warmup_cosine",
+    "warmup_steps",
+]
 
 # Batch norm's scales and offsets, and every bias: neither decayed nor adapted.
 EXCLUDED = (r"\.gamma$", r"\.beta$", r"\bbias$")
@@ -96,33 +107,3 @@ def trust_ratio(w: Tensor, update: Tensor, group: dict) -> Tensor | float:
     w_norm, update_norm = w.norm(), update.norm()
     both = (w_norm > 0) & (update_norm > 0)
     return torch.where(both, group["eta"] * w_norm / torch.where(both, update_norm, 1.0), 1.0)
-
-
-def scaled_learning_rate(base: float, batch_size: int, scaling: str = "linear") -> float:
-    """Peak learning rate: base * N / 256 ("linear") or base * sqrt(N) ("sqrt"), appendix B.1."""
-    if scaling == "linear":
-        return base * batch_size / 256
-    if scaling == "sqrt":
-        return base * math.sqrt(batch_size)
-    raise ValueError(f"scaling={scaling!r} is not valid; use linear or sqrt")
-
-
-def total_steps(num_images: int, batch_size: int, epochs: int) -> int:
-    """Updates of a run: images * epochs // batch + 1, as officially."""
-    return num_images * epochs // batch_size + 1
-
-
-def warmup_steps(num_images: int, batch_size: int, warmup_epochs: float) -> int:
-    """Updates of the linear warm-up: round(warm-up epochs * images // batch), as officially."""
-    return round(warmup_epochs * num_images // batch_size)
-
-
-def warmup_cosine(step: int, peak: float, warmup: int, total: int) -> float:
-    """Learning rate of update `step` (0 for the first, which with a warm-up has rate 0).
-
-    Linear from 0 to `peak` over `warmup` updates, then half a cosine down to 0 at `total`.
-    """
-    if step < warmup:
-        return peak * step / warmup
-    span = max(total - warmup, 1)
-    return peak * 0.5 * (1 + math.cos(math.pi * min(step - warmup, span) / span))

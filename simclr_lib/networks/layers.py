@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from . import parallel
+from ..machine import parallel
 
 EPSILON = 1e-5  # of batch normalisation
 

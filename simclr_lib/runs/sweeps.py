@@ -7,62 +7,26 @@ each in a process with one thread: small networks leave more threads idle.
 
 from __future__ import annotations
 
-import itertools
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from . import costs, data, devices, evaluation, parallel, records, trainer, workers
-from .config import Config, reject_unknown
-from .encoders import parameter_count
-from .preemption import Termination
-from .progress import Progress, Report
+from ..data.images import Data
+from ..machine import devices, parallel, workers
+from ..machine.preemption import Termination
+from ..machine.progress import Progress
+from ..machine.versions import commit
+from ..parameters import reject_unknown
+from . import costs, records
+from .jobs import Job
+from .one import METHODS, make
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-METHODS = ("random", "SimCLR", "supervised")
-METRICS = ("linear", "linear_z", "knn", "contrastive_accuracy", "entropy")
-
-
-class Job(NamedTuple):
-    """One network of a sweep: how it is made, one of `METHODS`, and with which parameters."""
-
-    config: Config
-    method: str = "SimCLR"
-
-
-def grid(config: Config, method: str = "SimCLR", **axes: Sequence[Any]) -> list[Job]:
-    """A job for every combination of the values of the axes, which are names of parameters.
-
-    The last axis varies fastest. Raises `ValueError` for a name or value that `Config` refuses.
-    """
-    combinations = itertools.product(*axes.values())
-    return [Job(config.replace(**dict(zip(axes, c, strict=True))), method) for c in combinations]
-
-
-def choice(name: str, given: Any, everything: Sequence[Any]) -> list[Any]:
-    """The values that a notebook's parameter asks for: "all", or some joined by +.
-
-    Texts must be among `everything`; numbers may be any, in the type of `everything`'s. Raises
-    `ValueError` naming the parameter otherwise.
-    """
-    if given == "all":
-        return list(everything)
-    kind = type(everything[0])
-    shown = ", ".join(map(str, everything))
-    try:
-        values = [kind(word) for word in str(given).split("+")]
-    except ValueError:
-        values = []
-    if not values or (kind is str and not set(values) <= set(everything)):
-        raise ValueError(f"{name}={given!r} is not valid; use all, or some of {shown}, joined by +")
-    return values
+    pass
 
 
 def run(jobs: Sequence[Job], label: str = "sweep", processes: int = 0) -> None:
@@ -83,7 +47,7 @@ def run(jobs: Sequence[Job], label: str = "sweep", processes: int = 0) -> None:
         print(f"{label}: {known} of {known + len(todo)} already recorded")
     if not todo:
         return
-    records.commit()  # the code that runs is that of the beginning
+    commit()  # the code that runs is that of the beginning
     if processes == 0:
         processes = min(_cores(), 8) if _on_cpu(todo) and not _share(todo) else 1
     line, processes = _Whole(label, todo), min(processes, len(todo))
@@ -95,43 +59,7 @@ def run(jobs: Sequence[Job], label: str = "sweep", processes: int = 0) -> None:
         _run_in_processes(todo, processes, line)
 
 
-def table(
-    jobs: Sequence[Job],
-    *axes: str,
-    config: Config | None = None,
-    metrics: Sequence[str] = METRICS,
-) -> pd.DataFrame:
-    """One row for each record of these jobs, of any seed: axes, method, seed, source, metrics.
-
-    `failed` is true of a run that diverged, which has no metrics. `axes` name parameters. `config`
-    says where the user's own records are; without, only the committed ones are read. A JPEG copy of
-    a data set counts as that data set.
-    """
-    import pandas as pd
-
-    wanted = {(_identity(job.config.as_record()), job.method) for job in jobs}
-    rows = [
-        {name: record["config"][name] for name in axes}
-        | {name: record[name] for name in ("method", "seed", "source")}
-        | {name: record["metrics"].get(name) for name in metrics}
-        | {"failed": "failed" in record}
-        for record in records.read(config)
-        if (_identity(record["config"]), record["method"]) in wanted
-    ]
-    return pd.DataFrame(rows, columns=[*axes, "method", "seed", "source", *metrics, "failed"])
-
-
-def summary(found: pd.DataFrame, *by: str, metric: str = "linear") -> pd.DataFrame:
-    """Mean, standard deviation and number of seeds of a metric for every value of `by`.
-
-    A seed that both a reference run and one of the user's has counts once, as the user's.
-    """
-    one = found.sort_values("source").drop_duplicates([*by, "method", "seed"], keep="last")
-    grouped = one.dropna(subset=[metric]).groupby(list(by), sort=False)[metric]
-    return grouped.agg(mean="mean", std="std", seeds="count").reset_index()
-
-
-def cost(jobs: Sequence[Job], images: data.Data) -> str:
+def cost(jobs: Sequence[Job], images: Data) -> str:
     """What the jobs not yet recorded will take, in words, measured on a few updates of one."""
     todo = not_recorded(jobs)
     if not todo:
@@ -150,12 +78,6 @@ def not_recorded(jobs: Sequence[Job]) -> list[Job]:
     once = list(dict.fromkeys(jobs))
     there = parallel.from_first(lambda: [records.path_of(*job).exists() for job in once])
     return [job for job, recorded in zip(once, there, strict=True) if not recorded]
-
-
-def _identity(config: dict[str, Any]) -> tuple:
-    return records.identity(
-        config | {"dataset": config["dataset"].removesuffix("-jpeg")}, "seed", "probe_epochs"
-    )
 
 
 def _on_cpu(jobs: Sequence[Job]) -> bool:
@@ -194,33 +116,6 @@ class _Whole(Progress):
         self.update(1000 if complete else min(int(1000 * share), 999), note, count)
 
 
-def make(job: Job, report: Report | None = None) -> None:
-    """Train, evaluate and record one job.
-
-    `report` is told how far the training is, instead of a line of its own. Of several processes
-    that train together only the first goes on to evaluate, on its own; the hosts of a TPU pod do
-    all of it together, and each writes the record.
-    """
-    config, method = job
-    images = parallel.in_turn(lambda: _data(*(getattr(config, name) for name in _DATA_PARAMETERS)))
-    train = {"SimCLR": trainer.pretrain, "supervised": trainer.train_supervised}
-    encoder, run, head, more = trainer.random_encoder(config), None, None, {}
-    if method in train:
-        try:
-            run = train[method](config, images, report=report, until_recorded=True)
-        except trainer.NotFiniteError as error:
-            more = {"failed": str(error)}
-        else:
-            encoder, head = run.encoder, run.head if method == "SimCLR" else None
-    if not devices.leave(devices.choose(config.device)):
-        return
-    metrics = {} if more else evaluation.evaluate(encoder, images, config, head)
-    metrics["parameters_M"] = parameter_count(encoder) / 1e6
-    records.add(config, method, metrics, run, **more)
-    if method in train:
-        trainer.forget(config, method == "SimCLR")
-
-
 def _make(job: Job, index: int, done: Any, show: Callable[[str], None]) -> int:
     """`make`, noting in `done[index]` how much is done, from 0 to 1. Returns `index`."""
 
@@ -231,16 +126,6 @@ def _make(job: Job, index: int, done: Any, show: Callable[[str], None]) -> int:
     make(job, report)
     done[index] = 1.0
     return index
-
-
-_DATA_PARAMETERS = ("dataset", "data_dir", "mirror", "num_images", "image_size")
-
-
-@lru_cache(maxsize=1)
-def _data(*values: Any) -> data.Data:
-    """The data set of these parameters, loaded once in every process."""
-    parameters = dict(zip(_DATA_PARAMETERS, values, strict=True))
-    return data.load(Config.create("paper", batch_size=2, **parameters))
 
 
 _shared: Any = None  # in a worker process: the shares of all runs that are done

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from .config import Config
+from ..config import Config
 from .layers import BatchNorm, conv, pad_as_tensorflow
 
 DEPTHS = {

@@ -12,12 +12,12 @@ import warnings
 import torch
 from torch import Generator, Tensor
 
-from . import augmentations as ops
-from .color import choose, to_grayscale
-from .config import Config
-from .data import Data, ImageFiles, ImageSet
-from .evaluation import Features, accuracy
-from .views import NOISE_STD, to_float
+from ..config import Config
+from ..data.images import Data, ImageFiles, ImageSet
+from ..views import operations as ops
+from ..views.color import choose, to_grayscale
+from ..views.views import NOISE_STD, to_float
+from .features import Features, accuracy
 
 # How often guessing the most frequent answer is right, percent (Table 3).
 CHANCE = {"grayscale": 80.0, "rotation": 25.0, "noise": 50.0, "sobel": 50.0}

@@ -14,9 +14,10 @@ import torch
 from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from . import devices, parallel
-from .config import Config
-from .data import ImageFiles, ImageSet, report_bad_files
+from ..config import Config
+from ..data.folders import report_bad_files
+from ..data.images import ImageFiles, ImageSet
+from ..machine import devices, parallel
 from .views import Random, Share, branches, center_view, distort, first_crop, two_views, view
 
 

@@ -8,14 +8,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from . import devices, workers
-from .config import Config
-from .data import Data
-from .optimizers import LARS, total_steps
-from .other_losses import contrastive_loss
-from .step import train_step
-from .streams import batches
-from .trainer import build
+from ..config import Config
+from ..data.images import Data
+from ..losses.table4 import contrastive_loss
+from ..machine import devices, workers
+from ..schedule import total_steps
+from ..train.loop import build
+from ..train.optimizers import LARS
+from ..train.update import train_step
+from ..views.batches import batches
 
 
 class Cost(NamedTuple):

@@ -17,18 +17,23 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from . import checkpoints, devices, parallel, records, workers
-from .config import Config
-from .data import Data
-from .encoders import ResNet, build_encoder
-from .heads import ProjectionHead, linear_classifier
-from .losses import contrastive_metrics
-from .optimizers import EXCLUDED, LARS, total_steps, warmup_cosine, warmup_steps
-from .other_losses import contrastive_loss
-from .preemption import Termination
-from .progress import Report, on_a_line, unheard
-from .step import Objective, train_step
-from .streams import batches
+from ..config import Config
+from ..data.images import Data
+from ..identity import run_id
+from ..losses.nt_xent import contrastive_metrics
+from ..losses.table4 import contrastive_loss
+from ..machine import devices, parallel, workers
+from ..machine.preemption import Termination
+from ..machine.progress import Report, on_a_line, unheard
+from ..machine.versions import commit
+from ..networks.heads import ProjectionHead, linear_classifier
+from ..networks.resnet import ResNet, build_encoder
+from ..paths import output_dir
+from ..schedule import total_steps, warmup_cosine, warmup_steps
+from ..views.batches import batches
+from . import files as checkpoints
+from .optimizers import EXCLUDED, LARS
+from .update import Objective, train_step
 
 LOG_POINTS, LOG_AT_LEAST = 100, 500  # log points in a run; and one in so many updates
 HISTORY = ("step", "loss", "accuracy", "learning_rate", "images_per_second")
@@ -171,7 +176,7 @@ def _together(
 ) -> Run:
     """`train`, one of the two above, by several processes; the network as they leave it."""
     pairs = train is pretrain
-    records.commit()
+    commit()
     devices.free_memory()
     *found, diverged = workers.together(
         _in_worker,
@@ -215,7 +220,7 @@ def _train(
     report: Report | None,
     until_recorded: bool,
 ) -> Run:
-    records.commit()  # the code that runs is that of the beginning, whatever is committed meanwhile
+    commit()  # the code that runs is that of the beginning, whatever is committed meanwhile
     devices.keep_freed_memory()
     device = devices.choose(config.device)
     devices.check_batch(config, device)
@@ -302,7 +307,7 @@ def forget(config: Config, pairs: bool = True) -> None:
 def _checkpoint_path(config: Config, pairs: bool) -> Path:
     """One file for each objective and set of parameters; another run never meets it."""
     objective = "pretrain" if pairs else "supervised"
-    return records.output_dir(config) / "checkpoints" / f"{records.run_id(config, objective)}.pt"
+    return output_dir(config) / "checkpoints" / f"{run_id(config, objective)}.pt"
 
 
 def _weights_path(config: Config, pairs: bool) -> Path:

@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..config import Config
 from . import parallel, xla
-from .config import Config
 
 
 def choose(device: str = "auto") -> torch.device:

@@ -1,0 +1,87 @@
+"""Data sets by name: what `load` finds or downloads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..config import Config
+from ..paths import data_dir
+from . import synthetic
+from .folders import load_folder
+from .images import SYNTHETIC_SEED, Data, ImageSet, split
+
+
+def load(config: Config) -> Data:
+    """The data set of `config`, downloaded first if it is one that can be.
+
+    `num_images` limits the training images. Raises `ValueError` if too few are there for one
+    batch, `FileNotFoundError` if a folder is not as it should be.
+    """
+    if config.dataset == "synthetic":
+        data = _load_synthetic(config)
+    elif config.dataset in ("cifar10", "cifar100", "stl10", "fashion_mnist"):
+        data = _load_torchvision(config)
+    else:
+        imagenet = config.dataset == "imagenet"
+        root = data_dir(config) / "imagenet" if imagenet else Path(config.dataset).expanduser()
+        data = load_folder(root, config)
+    if config.batch_size > len(data.pretrain):
+        raise ValueError(
+            f"batch_size={config.batch_size} is not valid: {data.name} has {len(data.pretrain)} "
+            "training images here; batch_size must not be larger (see num_images)"
+        )
+    return data
+
+
+def _load_synthetic(config: Config) -> Data:
+    size, train = config.image_size, config.num_images or 8192
+    sizes = (train, max(train // 8, 64), max(train // 4, 128))  # train, validation, test
+    parts = [
+        ImageSet(*synthetic.generate(number, SYNTHETIC_SEED + part, size))
+        for part, number in enumerate(sizes)
+    ]
+    return Data("synthetic", synthetic.CLASS_NAMES, *parts, parts[0])
+
+
+def _load_torchvision(config: Config) -> Data:
+    """CIFAR-10, CIFAR-100, STL-10 or Fashion-MNIST through torchvision, checksums included."""
+    import torchvision.datasets as sets
+
+    kind = {
+        "cifar10": sets.CIFAR10,
+        "cifar100": sets.CIFAR100,
+        "stl10": sets.STL10,
+        "fashion_mnist": sets.FashionMNIST,
+    }[config.dataset]
+    if config.mirror:
+        place = config.mirror.rstrip("/") + "/"
+        url = place + Path(getattr(kind, "url", "")).name
+        kind = type(kind.__name__, (kind,), {"url": url, "mirrors": [place]})
+    root = data_dir(config)
+    note = f"Looking for {config.dataset} in {config.data_dir}; downloading it if it is not there."
+    if config.dataset.startswith("cifar") and not config.mirror:
+        note += " The original server may take an hour; `mirror` names another address."
+    print(note)
+
+    classes: list[str] = []
+
+    def part(**which: object) -> ImageSet:
+        found = kind(str(root), download=True, **which)
+        classes[:] = map(str, found.classes)
+        images = torch.as_tensor(np.asarray(found.data))
+        labels = found.targets if hasattr(found, "targets") else found.labels
+        if images.ndim == 3:  # Fashion-MNIST: 28 x 28 grey, to 32 x 32 with three channels
+            images = torch.nn.functional.pad(images, (2, 2, 2, 2))[:, None].expand(-1, 3, -1, -1)
+        elif images.shape[3] == 3:
+            images = images.permute(0, 3, 1, 2)
+        return ImageSet(images.contiguous(), torch.as_tensor(np.asarray(labels)).long())
+
+    if config.dataset == "stl10":
+        train, test = part(split="train"), part(split="test")
+        unlabelled = part(split="unlabeled")
+    else:
+        train, test, unlabelled = part(train=True), part(train=False), None
+    return split(config.dataset, classes, train, test, config, unlabelled)

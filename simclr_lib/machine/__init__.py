@@ -1,0 +1,1 @@
+"""Which machine this is, and how many work together."""

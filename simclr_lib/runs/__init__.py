@@ -1,0 +1,1 @@
+"""Runs as data: made once, recorded, compared."""
