@@ -13,7 +13,7 @@ from typing import Any
 
 from .config import Config
 from .machine import devices, parallel
-from .runs import records, sweeps
+from .runs import one, records
 
 
 def _value(text: str) -> Any:
@@ -29,7 +29,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m simclr_lib", description=__doc__)
     parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
                         help="a parameter of Config, as in a notebook")  # fmt: skip
-    parser.add_argument("--method", choices=sweeps.METHODS, default="SimCLR")
     given = parser.parse_args(arguments)
     chosen = {name: _value(text) for name, text in given.p}
     try:
@@ -37,12 +36,11 @@ def main(arguments: list[str] | None = None) -> None:
     except ValueError as error:
         parser.error(str(error))
     parallel.join_torchrun(gpus=devices.choose(config.device).type == "cuda")
-    job, first = sweeps.Job(config, given.method), parallel.rank() == 0
-    path = records.path_of(*job)
+    first, path = parallel.rank() == 0, records.path_of(config)
     if parallel.from_first(path.exists):
         parallel.leave()
     else:
-        sweeps.make(job)
+        one.make(config)
         parallel.leave()
     if first:
         print(path, json.dumps(json.loads(path.read_text())["metrics"], indent=1), sep="\n")

@@ -38,6 +38,15 @@ LOSSES = (
     *("nt_xent", "nt_logistic", "nt_logistic_semi_hard"),
     *("margin_triplet", "margin_triplet_semi_hard"),
 )
+# The methods by name, and the file and class of each in `methods/`: one line a method.
+METHODS = {
+    "random": "untrained.Untrained",
+    "SimCLR": "simclr.SimCLR",
+    "supervised": "supervised.Supervised",
+    "rotation": "rotation.Rotation",
+    "MoCo v2": "moco_v2.MoCoV2",
+    "BYOL": "byol.BYOL",
+}
 # What `without` can switch off (notebook 08): batch norm's exclusion from decay and adaptation in
 # LARS; batch norm in the head; scale zero at the end of a residual block; bicubic instead of
 # bilinear crops; both views in one forward pass, so that they share batch-norm statistics.
@@ -90,6 +99,9 @@ class Config:
 
     preset: str = parameter("paper", "scale of the run", tuple(PRESETS))
     recipe: str = parameter("v1", "era of the official code", tuple(RECIPES))
+    method: str = parameter("SimCLR", "how the encoder is trained", tuple(METHODS))
+    ema_momentum: float = parameter(0.996, "of target", Interval(0, 1))
+    queue_size: int = parameter(65536, "keys", POSITIVE)
     # Data
     dataset: str = parameter("imagenet", "name, or path of a folder of class folders", Text())
     data_dir: str = parameter("data", "where downloads and caches live", Text())
@@ -206,6 +218,11 @@ class Config:
             raise ValueError("preset and recipe cannot be replaced; use Config.create(preset, ...)")
         reject_unknown(overrides, [field.name for field in dataclasses.fields(self)])
         return dataclasses.replace(self, **overrides)
+
+    def of_method(self, name: str) -> Config:
+        copy = dataclasses.replace(self)
+        object.__setattr__(copy, "method", name)
+        return copy
 
     @property
     def image_set_known(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,12 @@ FREE = (
 )  # may change between attempts
 
 
-def run_id(config: Config, objective: str) -> str:
+def run_id(config: Config) -> str:
     """A short name that is the same exactly for the same objective and parameters."""
+    objective = "-".join(re.findall(r"[a-z0-9]+", config.method.lower()))
     same = {"objective": objective, **config.as_record()}
+    for name in ("method", "ema_momentum", "queue_size"):
+        same.pop(name)
     for free in FREE:
         same.pop(free)
     if not same["chunk_size"]:  # came later; runs from before keep their names
@@ -31,6 +35,10 @@ def run_id(config: Config, objective: str) -> str:
     return f"{objective}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
-def identity(config: dict[str, Any], *free: str) -> tuple:
+def identity(config: dict[str, Any], method: str, *free: str) -> tuple:
     """What makes two recorded runs the same: all parameters but where it ran, and but `free`."""
-    return tuple(sorted((k, v) for k, v in config.items() if k not in (*FREE, *free)))
+    return method, *sorted(
+        (k, v)
+        for k, v in config.items()
+        if k not in (*FREE, *free, "method", "ema_momentum", "queue_size")
+    )

@@ -39,10 +39,11 @@ def encode(
     was_training = encoder.training
     encoder = encoder.to(device, memory_format=torch.channels_last).eval()
     before = [t.clone() for t in encoder.state_dict().values()]
+    see = getattr(encoder, "encode", encoder)
     found, labels = [], []
     for x, y, read in center_batches(images, config, device):
         with devices.autocast(device, dtype):
-            h = encoder(x.contiguous(memory_format=torch.channels_last))
+            h = see(x.contiguous(memory_format=torch.channels_last))
         found.append(h.float().cpu()[read])
         labels.append(y[read])
     after = encoder.state_dict().values()

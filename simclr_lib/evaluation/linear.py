@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from .. import views
 from ..config import Config
 from ..data.images import Data
 from ..machine import devices
@@ -123,7 +124,7 @@ def _augmented(encoder, data, config, device, total):  # noqa: ANN001, ANN202
     """h of newly cropped images, and labels, `total` batches."""
     dtype = devices.number_format(device, config.precision)
     encoder.eval()
-    for x, labels in batches(data.train, config, device, 0, total, pairs=False):
+    for (x,), labels, _ in batches(data.train, [views.branch(config)], config, device, 0, total):
         with torch.no_grad(), devices.autocast(device, dtype):
             h = encoder(x.contiguous(memory_format=torch.channels_last))
         yield h.float(), labels
