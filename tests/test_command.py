@@ -11,7 +11,7 @@ import pytest
 
 from simclr_lib import __main__ as command
 from simclr_lib.config import Config
-from simclr_lib.runs import records, sweeps
+from simclr_lib.runs import one, records
 
 SMALL = {"preset": "smoke", "num_images": 128, "epochs": 1, "device": "cpu"}
 
@@ -22,14 +22,14 @@ def arguments(place, **more):
 
 
 def test_it_trains_records_and_does_not_train_again(tmp_path, monkeypatch, capsys):
-    command.main([*arguments(tmp_path, without="zero_gamma"), "--method", "SimCLR"])
+    command.main(arguments(tmp_path, without="zero_gamma", method="SimCLR"))
     (path,) = (tmp_path / "records").iterdir()
     record = json.loads(path.read_text())
     assert record["config"]["without"] == "zero_gamma"
     assert f'"linear": {record["metrics"]["linear"]}' in capsys.readouterr().out
     config = Config.create(**SMALL, without="zero_gamma", output_dir=str(tmp_path))
-    assert records.path_of(config, "SimCLR") == path  # a notebook will find it
-    monkeypatch.setattr(sweeps, "make", lambda job: pytest.fail("trained again"))
+    assert records.path_of(config) == path  # a notebook will find it
+    monkeypatch.setattr(one, "make", lambda job: pytest.fail("trained again"))
     command.main(arguments(tmp_path, without="zero_gamma"))
 
 

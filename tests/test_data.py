@@ -10,7 +10,8 @@ from PIL import Image
 from simclr_lib import data, evaluation
 from simclr_lib.config import Config
 from simclr_lib.data import synthetic
-from simclr_lib.train import loop as trainer
+from simclr_lib.train import train
+from simclr_lib.views import branches
 from simclr_lib.views.batches import batches, center_batches
 
 
@@ -147,11 +148,11 @@ def test_large_images_are_decoded_on_the_way(large, workers):
     config = config_for(large, image_size=112, workers=workers, stem="imagenet", epochs=1)
     found = data.load(config)
     assert isinstance(found.train, data.ImageFiles)
-    stream = list(batches(found.train, config, torch.device("cpu"), 0, 4))
-    again = list(batches(found.train, config, torch.device("cpu"), 2, 4))
-    assert stream[0][0].shape == (8, 3, 112, 112)
-    assert torch.equal(stream[2][0], again[0][0])  # resumed at update 2
-    assert torch.equal(stream[3][1], again[1][1])
+    stream = list(batches(found.train, branches(config), config, torch.device("cpu"), 0, 4))
+    again = list(batches(found.train, branches(config), config, torch.device("cpu"), 2, 4))
+    assert [x.shape for x in stream[0].views] == [(4, 3, 112, 112)] * 2
+    assert torch.equal(stream[2].views[0], again[0].views[0])  # resumed at update 2
+    assert torch.equal(stream[3].labels, again[1].labels)
     everything = data.ImageFiles(found.train.paths + found.test.paths, torch.tensor(0))
     everything.labels = torch.arange(len(everything))
     seen = list(center_batches(everything, config, torch.device("cpu"), batch_size=8))
@@ -161,7 +162,7 @@ def test_large_images_are_decoded_on_the_way(large, workers):
         i for i, p in enumerate(everything.paths) if p.name == "3.jpg" and p.parent.name == "ant"
     ]
     assert labels == [i for i in range(len(everything)) if i not in bad]
-    run = trainer.pretrain(config, found)
+    run = train(config, found)
     h, labels = evaluation.encode(run.encoder, found.train, config)
     unreadable = sum(p in found.train.paths for p in (everything.paths[i] for i in bad))
     assert len(h) == len(labels) == len(found.train) - unreadable

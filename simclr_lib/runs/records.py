@@ -14,11 +14,11 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from .. import paths
 from ..config import Config
 from ..identity import run_id
 from ..machine import devices
 from ..machine.versions import commit, version
-from ..paths import output_dir, project_root
 
 PACKAGES = ("torch", "torchvision", "torch_xla", "numpy", "scikit-learn")
 
@@ -66,7 +66,7 @@ def add(config: Config, metrics: dict[str, float], run: Any = None, **more: Any)
 
 def path_of(config: Config) -> Path:
     """Where the user's record of a run is, or will be."""
-    return output_dir(config) / "records" / f"{run_id(config)}.json"
+    return paths.output_dir(config) / "records" / f"{run_id(config)}.json"
 
 
 def read(config: Config | None = None) -> list[dict[str, Any]]:
@@ -75,9 +75,9 @@ def read(config: Config | None = None) -> list[dict[str, Any]]:
     Each gets a field `source`: "reference" or "yours". A parameter that did not exist when a record
     was made has its default, which is what was done then. A damaged file raises `ValueError`.
     """
-    places = {"reference": project_root() / "reproductions" / "records"}
+    places = {"reference": paths.project_root() / "reproductions" / "records"}
     if config is not None:
-        places["yours"] = output_dir(config) / "records"
+        places["yours"] = paths.output_dir(config) / "records"
     defaults = Config().as_record()
     found = []
     for source, directory in places.items():

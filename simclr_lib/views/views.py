@@ -58,10 +58,10 @@ class Batch(NamedTuple):
         return Batch(tuple(x[which] for x in self.views), self.labels[which], self.index[which])
 
 
-def branch(config: Config, transforms: str = "") -> Branch:
+def branch(config: Config, transforms: str | None = None) -> Branch:
     """The branch that `config` describes, by `transforms` if given instead of its own."""
     return Branch(
-        transforms or config.augmentations,
+        config.augmentations if transforms is None else transforms,
         config.image_size,
         (config.crop_area_min, 1.0),
         config.color_strength,
@@ -73,7 +73,7 @@ def branch(config: Config, transforms: str = "") -> Branch:
 
 def branches(config: Config) -> tuple[Branch, Branch]:
     """Those of the two views; the same unless `second_view` is set (Figure 5)."""
-    return branch(config), branch(config, config.second_view)
+    return branch(config), branch(config, config.second_view or None)
 
 
 def _crop(images: Tensor, how: Branch, generator: Random) -> Tensor:
