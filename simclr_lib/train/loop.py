@@ -84,8 +84,6 @@ def train(
     if not made.trained:
         raise ValueError(f"method={config.method!r} is not valid: it is not trained")
     images = data.train if made.labelled else data.pretrain
-    if not parallel.same((len(images), zlib.crc32(images.labels.numpy()))):
-        raise ValueError("the images of those who train together are not the same")
     return _train(config, images, made, report, until_recorded=until_recorded)
 
 
@@ -152,6 +150,8 @@ def _train(
 ) -> Run:
     commit()  # the code that runs is that of the beginning, whatever is committed meanwhile
     device, dtype, optimizer = set_up(config, method)
+    if not parallel.same((len(images), zlib.crc32(images.labels.numpy()))):
+        raise ValueError("the images of those who train together are not the same")
     total = total_steps(len(images), config.batch_size, config.epochs)
     warmup = warmup_steps(len(images), config.batch_size, config.warmup_epochs)
     state = files.resume(config, method, optimizer)
