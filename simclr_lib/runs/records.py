@@ -15,7 +15,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from ..config import Config
+from ..config import METHODS, Config
 from ..identity import run_id
 from ..machine import devices
 from ..machine.versions import commit, version
@@ -88,7 +88,9 @@ def read(config: Config | None = None) -> list[dict[str, Any]]:
         for path in sorted(directory.glob("*.json")):
             try:
                 record = json.loads(path.read_text("utf-8"))
-                record["config"] = defaults | record["config"]
+                # Before `method` was a parameter, what else was recorded was made of SimCLR's.
+                known = {"method": record["method"]} if record["method"] in METHODS else {}
+                record["config"] = defaults | known | record["config"]
             except (KeyError, TypeError, ValueError) as error:
                 raise ValueError(f"{path} is not a record: {error}; delete or mend it") from error
             found.append({"source": source, **record})

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..config import Config
+from ..identity import identity
 from . import records
 from .jobs import Job
 
@@ -30,14 +31,14 @@ def table(
     """
     import pandas as pd
 
-    wanted = {(_identity(job.config.as_record()), job.method) for job in jobs}
+    wanted = {_identity(job.config.as_record(), job.method) for job in jobs}
     rows = [
         {name: record["config"][name] for name in axes}
         | {name: record[name] for name in ("method", "seed", "source")}
         | {name: record["metrics"].get(name) for name in metrics}
         | {"failed": "failed" in record}
         for record in records.read(config)
-        if (_identity(record["config"]), record["method"]) in wanted
+        if _identity(record["config"], record["method"]) in wanted
     ]
     return pd.DataFrame(rows, columns=[*axes, "method", "seed", "source", *metrics, "failed"])
 
@@ -52,7 +53,6 @@ def summary(found: pd.DataFrame, *by: str, metric: str = "linear") -> pd.DataFra
     return grouped.agg(mean="mean", std="std", seeds="count").reset_index()
 
 
-def _identity(config: dict[str, Any]) -> tuple:
-    return records.identity(
-        config | {"dataset": config["dataset"].removesuffix("-jpeg")}, "seed", "probe_epochs"
-    )
+def _identity(config: dict[str, Any], method: str) -> tuple:
+    plain = config | {"dataset": config["dataset"].removesuffix("-jpeg")}
+    return identity(plain, method, "seed", "probe_epochs")
