@@ -52,7 +52,7 @@ def test_it_trains_records_and_does_not_train_again(tmp_path, monkeypatch, capsy
 )
 def test_a_mistake_ends_it_with_code_2_and_one_sentence(tmp_path, capsys, given, words):
     (tmp_path / "file").touch()
-    given = {"output_dir": "TMP"} | given
+    given = {"preset": "smoke", "output_dir": "TMP"} | given
     given = {name: str(value).replace("TMP", str(tmp_path)) for name, value in given.items()}
     with pytest.raises(SystemExit) as ended:
         command.main([word for name, text in given.items() for word in ("-p", name, text)])

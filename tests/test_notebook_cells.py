@@ -46,6 +46,7 @@ def test_notebook_parameters_are_taken_and_checked():
         ([PARAMETERS + "\nif width:\n    epochs = 7\nelse:\n    epochs = 9"], {"epochs": 7}),
         ([PARAMETERS + "\n_half = 8\nloss = f'nt_{chr(120)}ent'"], {"loss": "nt_xent"}),
         ([PARAMETERS + "\ndef seed():\n    depth = 50"], {"seed": 0, "depth": 18}),
+        ([PARAMETERS + "\nfor k in (1, 2):\n    depth = 17 * k"], {"depth": 34}),
         # a line that is deleted is no longer in force, even if all but one are
         ([PARAMETERS, ITS_OWN, 'preset = "smoke"\nseeds = 1'], {"width": 1, "base_channels": 4}),
         ([PARAMETERS + "\ndepth = 34", ITS_OWN, 'preset = "smoke"'], {"depth": 18}),
