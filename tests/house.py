@@ -17,9 +17,10 @@ PATH = (
 )
 # Arrows point one way: a file imports from its own floor or from floors below.
 FLOORS = (
-    ("parameters", "checks", "schedule"),
-    ("config", "paper", "figures"),
-    ("paths", "identity", "notebook"),
+    ("parameters", "checks", "schedule", "paper", "figures"),
+    ("presets", "notebook"),
+    ("config",),
+    ("paths", "identity"),
     ("machine",),
     ("data", "networks", "losses"),
     ("views",),

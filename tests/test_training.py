@@ -20,6 +20,7 @@ from simclr_lib.data import Data, ImageSet
 from simclr_lib.methods import METHODS, build, simclr
 from simclr_lib.runs import costs
 from simclr_lib.train import files as checkpoints
+from simclr_lib.train import log
 from simclr_lib.train import loop as trainer
 from simclr_lib.views.batches import batch_indices, step_generator
 
@@ -95,7 +96,7 @@ def test_all_methods_start_from_the_same_encoder(smoke, name):
 @pytest.mark.parametrize("name", [n for n in METHODS if n != "random"])
 def test_resuming_gives_the_weights_of_an_undisturbed_run(name, smoke, data, monkeypatch):
     config = smoke.replace(method=name, epochs=6, checkpoint_minutes=0.0)
-    monkeypatch.setattr(trainer, "LOG_POINTS", 2)  # so that it stops between log points
+    monkeypatch.setattr(log, "LOG_POINTS", 2)  # so that it stops between log points
     expected = trainer.train(config, data)
 
     class Stop(Exception):  # noqa: N818 - not an error
@@ -172,7 +173,7 @@ def test_killed_three_times_the_weights_are_those_of_an_undisturbed_run(tmp_path
 
 def test_divergence_stops_with_a_clear_message(smoke, data, monkeypatch):
     monkeypatch.setattr(simclr, "contrastive_loss", lambda z, *_: z.sum() * float("nan"))
-    with pytest.raises(trainer.NotFiniteError, match=r"nan at step 1 .*base_learning_rate.*warmup"):
+    with pytest.raises(log.NotFiniteError, match=r"nan at step 1 .*base_learning_rate.*warmup"):
         trainer.train(smoke, data)
 
 
@@ -236,7 +237,7 @@ def test_features_refuse_an_encoder_that_changes(smoke, data):
 def test_history_is_plain_numbers(smoke, data):
     history = trainer.train(smoke, data).history
     assert json.loads(json.dumps(history)) == history
-    assert set(history) == set(trainer.HISTORY)
+    assert set(history) == set(log.HISTORY)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")

@@ -14,7 +14,8 @@ from ..machine.progress import Report
 from ..methods import METHODS, build
 from ..networks.resnet import parameter_count
 from ..train import files
-from ..train.loop import NotFiniteError, train
+from ..train.log import NotFiniteError
+from ..train.loop import train
 from . import records
 
 _DATA_PARAMETERS = ("dataset", "data_dir", "mirror", "num_images", "image_size")

@@ -1,7 +1,8 @@
 """The training loop, one update, LARS, and the files a run leaves."""
 
 from .files import forget, keep, trained
-from .loop import HISTORY, NotFiniteError, Run, train
+from .log import HISTORY, NotFiniteError, Run
+from .loop import train
 from .optimizers import LARS
 from .update import update
 

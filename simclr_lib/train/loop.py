@@ -8,51 +8,25 @@ from __future__ import annotations
 
 import time
 import zlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
 
 from ..config import Config
 from ..data.images import Data, ImageFiles, ImageSet
-from ..machine import devices, parallel, workers
+from ..machine import devices, parallel
 from ..machine.preemption import Termination
 from ..machine.progress import Report, on_a_line, unheard
 from ..machine.versions import commit
 from ..methods import Method, build
+from ..paths import output_dir, writable
 from ..schedule import total_steps, warmup_cosine, warmup_steps
 from ..views.batches import batches
 from . import files
+from .log import Log, Run
 from .optimizers import EXCLUDED, LARS
+from .together import together
 from .update import update
-
-LOG_POINTS, LOG_AT_LEAST = 100, 500  # log points in a run; and one in so many updates
-HISTORY = ("step", "loss", "accuracy", "learning_rate", "images_per_second")
-
-
-class Run(NamedTuple):
-    """A trained method."""
-
-    method: Method
-    history: dict[
-        str, list[float]
-    ]  # per log point, see `HISTORY`; accuracy is of the method's task
-    seconds: float  # spent training, over all attempts
-    facts: dict[str, Any] | None = None  # about the devices, for the record
-
-    @property
-    def encoder(self) -> nn.Module:
-        """f of h = f(x)."""
-        return self.method.encoder
-
-    @property
-    def head(self) -> Any:
-        """g of z = g(h); None if the method has none."""
-        return getattr(self.method, "head", None)
-
-
-class NotFiniteError(RuntimeError):
-    """The loss became infinite or not a number; the message names the step and what to try."""
 
 
 def train(
@@ -77,9 +51,10 @@ def train(
     when training diverges, `ValueError` for a method that is not trained.
     """
     config = config.of_method(method.name) if method else config
+    writable(output_dir(config), "output_dir")  # before hours are spent
     report = report or (on_a_line(label or config.method) if parallel.rank() == 0 else unheard)
     if not parallel.joined() and devices.processes(config) > 1:
-        return _together(config, data, report, method, until_recorded=until_recorded)
+        return together(train, config, data, report, method, until_recorded=until_recorded)
     made = method(config, len(data.classes)) if method else build(config, len(data.classes))
     if not made.trained:
         raise ValueError(f"method={config.method!r} is not valid: it is not trained")
@@ -110,34 +85,6 @@ def set_up(config: Config, method: Method) -> Place:
         exclude_from_weight_decay=EXCLUDED if config.has("lars_exclusions") else (),
     )
     return Place(device, devices.number_format(device, config.precision), optimizer)
-
-
-class Log:
-    """Loss and accuracy of updates: held on the device, fetched at log points, kept in `history`."""
-
-    def __init__(self, config: Config, total: int, state: dict[str, Any] | None = None) -> None:
-        self.config, self.total = config, total
-        self.every = min(max(total // LOG_POINTS, 1), LOG_AT_LEAST)
-        self.history: dict[str, list[float]] = (
-            state["history"] if state else {n: [] for n in HISTORY}
-        )
-        self.pending: list[Tensor] = state["pending"] if state else []  # (2,) of each update since
-        self.last = time.perf_counter()
-
-    def add(self, metrics: Tensor, step: int, rate: float) -> str:
-        """Note the update `step`; at a log point, words for it. `NotFiniteError` if it diverges."""
-        self.pending.append(metrics)
-        if (step + 1) % self.every and step + 1 != self.total:
-            return ""
-        loss, accuracy = torch.stack([m.cpu() for m in self.pending]).mean(dim=0).tolist()
-        _check_finite(loss, step, rate, self.config)
-        now = time.perf_counter()
-        speed = len(self.pending) * self.config.batch_size / (now - self.last)
-        numbers = (step + 1, loss, accuracy, rate, speed)
-        for name, value in zip(HISTORY, numbers, strict=True):
-            self.history[name].append(value)
-        self.pending, self.last = [], now
-        return f"loss {loss:.3f}, accuracy {accuracy:.1%}"
 
 
 def _train(
@@ -197,54 +144,3 @@ def _train(
             else:
                 files.forget(config)
     return Run(method, log.history, spent(), watch.facts() if watch else None)
-
-
-def _together(
-    config: Config,
-    data: Data,
-    report: Report,
-    method: type[Method] | None,
-    *,
-    until_recorded: bool,
-) -> Run:
-    """`train` by several processes; the method as they leave it."""
-    if method is not None and method.__module__ == "__main__":
-        raise ValueError(
-            f"processes={config.processes} is not valid for {method.__name__}, which other "
-            "processes cannot import: put it into a file, or use one process"
-        )
-    commit()
-    devices.free_memory()
-    *found, diverged = workers.together(
-        _in_worker,
-        config,
-        data,
-        method,
-        until_recorded,
-        processes=devices.processes(config),
-        gpus=devices.choose(config.device).type == "cuda",
-        report=report,
-    )
-    if diverged:
-        raise NotFiniteError(diverged)
-    return Run(files.trained(config, len(data.classes), method), *found)
-
-
-def _in_worker(
-    config: Config, data: Data, method: type[Method] | None, until_recorded: bool, send: Report
-) -> tuple[dict[str, list[float]], float, dict[str, Any] | None, str]:
-    """What every process of `_together` does: all of `Run` but the method, and why it diverged."""
-    try:
-        run = train(config, data, report=send, method=method, until_recorded=until_recorded)
-    except NotFiniteError as error:
-        return {}, 0.0, None, str(error)
-    return run.history, run.seconds, run.facts, ""
-
-
-def _check_finite(loss: float, step: int, rate: float, config: Config) -> None:
-    if not -float("inf") < loss < float("inf"):
-        raise NotFiniteError(
-            f"the loss is {loss} at step {step + 1} (learning rate {rate:.3g}); try a lower "
-            f"base_learning_rate (now {config.base_learning_rate:g}), a longer warmup_epochs (now "
-            f"{config.warmup_epochs:g}), or precision fp32"
-        )
