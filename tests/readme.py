@@ -10,11 +10,11 @@ import re
 from pathlib import Path
 
 from benchmarks.__main__ import report
-from tests import house
 from simclr_lib import runs
 from simclr_lib.config import Config
 from simclr_lib.paper import published
 from simclr_lib.runs import records
+from tests import house
 
 ROOT = Path(__file__).parent.parent
 QUICK, LAPTOP = Config.create("quick"), Config.create("laptop")
@@ -118,7 +118,8 @@ def library() -> str:
     for name in house.order():
         if name == house.order()[len(house.PATH)]:
             lines.append("\nWhat runs it, from the ground up:\n")
-        lines.append(f"* `{house.shown(name)}`: {house.about(name)}.")
+        about = house.about(name)
+        lines.append(f"* `{house.shown(name)}`: {about}{'' if about[-1] in '?)' else '.'}")
     return "\n".join(lines)
 
 

@@ -145,7 +145,9 @@ def add_over_processes(x: Tensor) -> Tensor:
 def stack_over_processes(x: Tensor) -> Tensor:
     """(processes, ...) the x of all processes; no gradient passes."""
     found = x.new_empty(processes(), *x.shape)
-    dist.all_gather_into_tensor(found.view(-1), x.contiguous().view(-1))
+    # The first is there from PyTorch 2.13 on, where the second warns that it will go.
+    gather = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
+    gather(found.view(-1), x.contiguous().view(-1))
     return found
 
 

@@ -35,8 +35,14 @@ def device() -> torch.device:
 
     Where the devices belong to several hosts, it returns when the program runs on all of them, or
     raises an error if one does not come within five minutes. What is compiled is kept in the user's
-    cache folder, or where XLA_PERSISTENT_CACHE_PATH says.
+    cache folder, or where XLA_PERSISTENT_CACHE_PATH says. Raises `ValueError` without a TPU's
+    library: torch_xla would take the CPU in silence, which only PJRT_DEVICE=CPU asks for.
     """
+    if not os.environ.get("PJRT_DEVICE") and importlib.util.find_spec("libtpu") is None:
+        raise ValueError(
+            "device='xla' is not valid here: there is no libtpu (pip install torch_xla[tpu]); set "
+            "PJRT_DEVICE=CPU to compute on this machine's CPU as if it were one"
+        )
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "simclr_lib" / "xla"
     # Hosts may share this folder, but not each other's programs.
     os.environ.setdefault("XLA_PERSISTENT_CACHE_PATH", str(cache / platform.node()))
