@@ -9,8 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from simclr_lib.machine import devices
+
 GOLDEN = Path(__file__).parent / "golden"
 Golden = namedtuple("Golden", "arrays cases info")
+
+
+def pytest_report_header():
+    return f"on: {devices.describe(devices.choose('cpu'))}"
 
 
 @pytest.fixture(scope="session")

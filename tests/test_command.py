@@ -13,7 +13,7 @@ from simclr_lib import __main__ as command
 from simclr_lib.config import Config
 from simclr_lib.runs import one, records
 
-SMALL = {"preset": "smoke", "num_images": 128, "epochs": 1, "device": "cpu"}
+SMALL = {"preset": "smoke", "num_images": 128, "epochs": 1, "device": "cpu", "precision": "fp32"}
 
 
 def arguments(place, **more):

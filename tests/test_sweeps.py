@@ -12,18 +12,21 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from simclr_lib import paths, runs
 from simclr_lib.config import Config
 from simclr_lib.identity import run_id
-from simclr_lib.runs import one, records
+from simclr_lib.runs import one, records, sweeps
 from simclr_lib.train import files as checkpoints
 
 
 @pytest.fixture
 def config(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "project_root", lambda: tmp_path)
-    return Config.create("smoke", output_dir=str(tmp_path / "mine"), num_images=64, epochs=1)
+    return Config.create(
+        "smoke", output_dir=str(tmp_path / "mine"), num_images=64, epochs=1, precision="fp32"
+    )
 
 
 def test_grid_has_every_combination_the_last_axis_fastest(config):
@@ -87,10 +90,11 @@ def test_processes_give_what_one_process_gives(config, tmp_path):
     runs.run(jobs, processes=2)
     found = {r["seed"]: r["metrics"] for r in records.read(config)}
     elsewhere = config.replace(output_dir=str(tmp_path / "other"))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(sweeps._cores() // 2, 1))  # as each of the two had
     runs.run(runs.grid(elsewhere, seed=[0, 1]), processes=1)
-    for record in records.read(elsewhere):
-        for name, value in record["metrics"].items():  # up to the order of sums in threads
-            assert found[record["seed"]][name] == pytest.approx(value, rel=0.1, abs=3), name
+    torch.set_num_threads(threads)
+    assert {r["seed"]: r["metrics"] for r in records.read(elsewhere)} == found
 
 
 def test_an_error_in_a_worker_reaches_the_user(config):
@@ -185,7 +189,8 @@ from simclr_lib.config import Config
 
 if __name__ == "__main__":
     config = Config.create("smoke", output_dir=sys.argv[1], epochs=20, checkpoint_minutes=0.02)
-    config = config.replace(num_images=128, processes=int(sys.argv[3]), base_learning_rate=0.01)
+    config = config.replace(num_images=128, processes=int(sys.argv[3]), precision="fp32")
+    config = config.replace(base_learning_rate=0.01)
     runs.run(runs.grid(config, seed=[0, 1]), processes=int(sys.argv[2]))
 """
 
