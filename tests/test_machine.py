@@ -9,9 +9,11 @@ import sys
 
 import pytest
 import torch
+from PIL import Image
 
 from simclr_lib.machine import devices
 from simclr_lib.networks.heads import ProjectionHead
+from simclr_lib.networks.layers import conv
 from simclr_lib.networks.resnet import ResNet
 
 CPU = torch.device("cpu")
@@ -55,6 +57,35 @@ def test_a_seed_makes_the_same_network_with_every_version_of_pytorch():
     if "avx2" in devices.describe(CPU):  # elsewhere the inverse error function may round otherwise
         expected = "2f7d5cbe41cd086f7ec5fa5d707e2d17e4b1ac8d7403c2655b257dc982f3ccd3"
         assert found.hexdigest() == expected
+
+
+@pytest.mark.parametrize("channels", [4, 8])
+def test_large_pictures_are_trained_on_to_the_end(channels, tmp_path):
+    """A whole run in a process of its own, which writing beyond memory would end."""
+    pixels = torch.Generator().manual_seed(0)
+    for place in (tmp_path / "set" / part / label for part in ("train", "val") for label in "ab"):
+        place.mkdir(parents=True)
+        for number in range(12):
+            image = torch.randint(0, 256, (120, 130, 3), dtype=torch.uint8, generator=pixels)
+            Image.fromarray(image.numpy()).save(place / f"{number}.png")
+    given = {"preset": "smoke", "dataset": tmp_path / "set", "image_size": 112, "precision": "fp32"}
+    given |= {"base_channels": channels, "batch_size": 16, "num_images": 0, "workers": 0}
+    given |= {"device": "cpu", "output_dir": tmp_path / "runs", "data_dir": tmp_path / "data"}
+    words = [word for name, value in given.items() for word in ("-p", name, str(value))]
+    command = [sys.executable, "-m", "simclr_lib", *words]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, (done.returncode, done.stderr)
+    assert '"linear"' in done.stdout
+
+
+def test_a_shortcut_that_leaves_pixels_out_first_is_the_strided_one():
+    """In float64, where the strided convolution is sound; at odd sizes too."""
+    generator = torch.Generator().manual_seed(0)
+    for size in (7, 8):
+        layer = conv(8, 16, 1, 2, generator=generator).double()
+        x = torch.randn(3, 8, size, size, generator=generator, dtype=torch.float64)
+        expected = torch.nn.functional.conv2d(x, layer.weight, None, 2)
+        torch.testing.assert_close(layer(x), expected)
 
 
 def test_xla_without_a_tpu_is_refused_unless_the_cpu_is_asked_for():

@@ -110,6 +110,21 @@ def truncated_normal(shape: Sequence[int], std: float, generator: Generator) -> 
     return draws.erfinv_().mul_(std * math.sqrt(2)).clamp_(-2 * std, 2 * std)
 
 
+class StridedProjection(nn.Conv2d):
+    """A 1x1 convolution with a stride, as of a shortcut: most pixels count for nothing.
+
+    On a CPU with few channels these are left out first, to the same bits: there the backward pass
+    of oneDNN's strided form writes beyond its memory (seen with fewer than 16 channels, float32,
+    channels last, AVX2 and AVX-512, PyTorch 2.9.0 and 2.14.1), which ends the process.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or self.in_channels >= 16:
+            return super().forward(x)
+        left = F.avg_pool2d(x, 1, self.stride)  # means of one pixel each: as fast as the stride
+        return F.conv2d(left, self.weight)
+
+
 def conv(
     inputs: int, outputs: int, kernel: int, stride: int = 1, *, generator: Generator
 ) -> nn.Conv2d:
@@ -118,7 +133,8 @@ def conv(
     Weights: normal with variance 1 / fan_in, cut off at two standard deviations (TensorFlow's
     variance scaling, which rescales so that the variance survives the cut).
     """
-    layer = nn.Conv2d(inputs, outputs, kernel, stride, (kernel - 1) // 2, bias=False)
+    kind = StridedProjection if kernel == 1 and stride > 1 else nn.Conv2d
+    layer = kind(inputs, outputs, kernel, stride, (kernel - 1) // 2, bias=False)
     std = math.sqrt(1 / (inputs * kernel * kernel)) / 0.87962566103423978
     with torch.no_grad():
         layer.weight.copy_(truncated_normal(layer.weight.shape, std, generator))
