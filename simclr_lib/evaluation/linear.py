@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from ..checks import number, refuse
 from ..config import Config
 from ..data.images import Data
 from ..machine import devices
 from ..networks.heads import linear_classifier
 from ..schedule import scaled_learning_rate, total_steps, warmup_cosine
 from ..views.batches import batches, epoch_order
-from .features import Features, accuracy, features
+from .doors import PARTS, checked, class_numbers
+from .features import Features, accuracy, as_at_test, features
 
 L2_GRID = tuple(10.0**power for power in range(-6, 2))  # on the mean loss; the paper has 45 values
 
@@ -33,20 +37,23 @@ def linear_probe(
 
     Features are standardised with the training images' mean and deviation. The l2 weight (times
     half the squared weights, beside the *mean* cross-entropy) is chosen on validation; with the
-    chosen one, train and validation together are fitted and test is judged, once. Raises
-    `ValueError` for an XLA device, which would compile anew at every look at a number.
+    chosen one, train and validation together are fitted and test is judged, once; a class that
+    only test has is never predicted. Raises `ValueError` for an XLA device, which would compile
+    anew at every look at a number, for an `l2_grid` that is empty or not above 0, and for features
+    and labels that cannot be used: no rows, NaN, other widths, images without labels.
     """
-    if torch.device(device).type == "xla":
-        raise ValueError(
-            f"device={device!r} is not valid for L-BFGS; use what devices.for_probes says"
-        )
+    if str(device).startswith("xla"):
+        refuse("device", str(device), "what `devices.for_probes` says; L-BFGS looks at numbers")
+    place = devices.choose(str(device))
+    l2_grid = _checked_grid(l2_grid)
+    found = checked(found, *PARTS, least=2)
     mean, std = found.train.mean(dim=0), found.train.std(dim=0).clamp_min(1e-6)
     (train, y_train), (validation, y_validation), (test, y_test) = (
-        (((h - mean) / std).to(device), y.to(device))
+        (((h - mean) / std).to(place), y.to(place))
         for h, y in zip(found[::2], found[1::2], strict=True)
     )
-    classes = int(found.train_labels.max()) + 1
-    weights, scores = torch.zeros(train.shape[1] + 1, classes, device=device), []
+    classes = int(torch.cat([found.train_labels, found.validation_labels]).max()) + 1
+    weights, scores = torch.zeros(train.shape[1] + 1, classes, device=place), []
     for l2 in sorted(l2_grid, reverse=True):  # from stiff to loose, each from the last solution
         weights = _logistic_regression(train, y_train, weights, l2)
         scores.append((accuracy(_predict(validation, weights), y_validation), l2, weights))
@@ -54,6 +61,18 @@ def linear_probe(
     together = torch.cat([train, validation]), torch.cat([y_train, y_validation])
     weights = _logistic_regression(*together, weights, l2)
     return Probe(accuracy(_predict(test, weights), y_test), l2)
+
+
+def _checked_grid(l2_grid: Iterable[float]) -> tuple[float, ...]:
+    valid = "numbers above 0, one or more"
+    if isinstance(l2_grid, str) or not isinstance(l2_grid, Iterable):
+        refuse("l2_grid", l2_grid, valid)
+    grid = tuple(l2_grid)
+    if not grid:
+        refuse("l2_grid", grid, valid)
+    for l2 in grid:
+        number("l2_grid", l2, valid, low=sys.float_info.min)
+    return grid
 
 
 def _logistic_regression(x: Tensor, y: Tensor, start: Tensor, l2: float) -> Tensor:
@@ -89,12 +108,17 @@ def linear_probe_sgd(encoder: nn.Module, data: Data, config: Config, augment: bo
     weight decay, `probe_epochs` passes over the train part, weights from zero. With `augment` every
     pass sees new crops and flips through the frozen encoder, as in the paper; without, it sees the
     plain images, which is far cheaper. Unlike the paper's, the features are standardised (mean
-    and deviation of the plain training images): the stated rate then suits any encoder.
+    and deviation of the plain training images): the stated rate then suits any encoder. Raises
+    `ValueError` for images that `encode` refuses, and for train or test images without a label or
+    with one that `data.classes` does not have.
     """
+    for part in ("train", "test"):
+        labels, rows = getattr(data, part).labels, len(getattr(data, part))
+        class_numbers(f"data.{part}.labels", labels, rows, classes=len(data.classes))
     device = devices.choose(config.device)
     crops = config.replace(augmentations="crop+flip", second_view="")
-    was_training = encoder.training
     fixed = features(encoder, data, config)  # also moves the encoder to the device
+    fixed = checked(fixed, *PARTS, least=2, labelled=False, name="data")
     mean, std = fixed.train.mean(dim=0).to(device), fixed.train.std(dim=0).to(device)
     std = std.clamp_min(1e-6)
     classifier = linear_classifier(fixed.train.shape[1], len(data.classes), generator=Generator())
@@ -108,12 +132,12 @@ def linear_probe_sgd(encoder: nn.Module, data: Data, config: Config, augment: bo
         if augment
         else _fixed(fixed, config, device, total)
     )
-    for step, (h, labels) in enumerate(stream):
-        optimizer.param_groups[0]["lr"] = warmup_cosine(step, peak, 0, total)
-        optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(classifier((h - mean) / std), labels).backward()
-        optimizer.step()
-    encoder.train(was_training)
+    with as_at_test(encoder):
+        for step, (h, labels) in enumerate(stream):
+            optimizer.param_groups[0]["lr"] = warmup_cosine(step, peak, 0, total)
+            optimizer.zero_grad(set_to_none=True)
+            F.cross_entropy(classifier((h - mean) / std), labels).backward()
+            optimizer.step()
     with torch.no_grad():
         logits = classifier((fixed.test.to(device) - mean) / std)
     return accuracy(logits.argmax(dim=1).cpu(), fixed.test_labels)
@@ -122,10 +146,10 @@ def linear_probe_sgd(encoder: nn.Module, data: Data, config: Config, augment: bo
 def _augmented(encoder, data, config, device, total):  # noqa: ANN001, ANN202
     """h of newly cropped images, and labels, `total` batches."""
     dtype = devices.number_format(device, config.precision)
-    encoder.eval()
+    f = getattr(encoder, "encode", encoder)
     for x, labels in batches(data.train, config, device, 0, total, pairs=False):
         with torch.no_grad(), devices.autocast(device, dtype):
-            h = encoder(x.contiguous(memory_format=torch.channels_last))
+            h = f(x.contiguous(memory_format=torch.channels_last))
         yield h.float(), labels
 
 

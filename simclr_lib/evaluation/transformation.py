@@ -12,11 +12,13 @@ import warnings
 import torch
 from torch import Generator, Tensor
 
+from ..checks import number, refuse
 from ..config import Config
 from ..data.images import Data, ImageFiles, ImageSet
 from ..views import operations as ops
 from ..views.color import choose, to_grayscale
 from ..views.views import NOISE_STD, to_float
+from .doors import PARTS, checked, checked_pixels
 from .features import Features, accuracy
 
 # How often guessing the most frequent answer is right, percent (Table 3).
@@ -43,15 +45,20 @@ def transform(images: Tensor, task: str, generator: Generator) -> tuple[Tensor, 
     """Images changed at random, float32 (N, 3, S, S) in 0..1, and how, int64 (N,).
 
     "grayscale": 1 with probability 0.2; "rotation": 0 to 3 quarter turns; "noise" (Gaussian, of
-    the same size as in `views`) and "sobel": 1 with probability 0.5. `images` uint8 or float.
+    the same size as in `views`) and "sobel": 1 with probability 0.5. `images` uint8 or float in
+    0..1, (N, 3, S, S). Raises `ValueError` for others, and without a generator.
     """
     _check(task)
-    x, number = to_float(images), len(images)
+    x = to_float(checked_pixels("images", images))
+    if task == "rotation" and x.shape[2] != x.shape[3]:
+        refuse("images", images, "square, of shape (N, 3, S, S), to be turned")
+    if not isinstance(generator, Generator):
+        refuse("generator", generator, "a torch.Generator")
     if task == "rotation":
-        answer = torch.randint(4, (number,), generator=generator)
+        answer = torch.randint(4, (len(x),), generator=generator)
         return ops.rotate(x, answer), answer
     share = 1 - CHANCE[task] / 100
-    answer = (torch.rand(number, generator=generator) < share).long()
+    answer = (torch.rand(len(x), generator=generator) < share).long()
     if task == "noise":
         changed = ops.add_noise(x, torch.randn(x.shape, generator=generator), NOISE_STD)
     else:
@@ -65,10 +72,10 @@ def question(data: Data, task: str, generator: Generator) -> Data:
     Raises `ValueError` for data that are files, not images in memory.
     """
     parts = {}
-    for name in ("train", "validation", "test"):
+    for name in PARTS:
         part = getattr(data, name)
         if isinstance(part, ImageFiles):
-            raise ValueError(f"dataset={data.name!r} is too large: this probe wants it in memory")
+            refuse("dataset", data.name, "one whose images are in memory: this probe changes them")
         parts[name] = ImageSet(*transform(part.images, task, generator))
     return data._replace(classes=tuple(map(str, range(4 if task == "rotation" else 2))), **parts)
 
@@ -77,24 +84,34 @@ def predict(found: Features, seed: int = 0, hidden: int = 128) -> float:
     """Test accuracy, percent, of a network with one hidden layer on features (h or z).
 
     The paper trains "additional MLPs" of a size it does not print. Train and validation part
-    together are fitted; a tenth of them says when to stop.
+    together are fitted; a tenth of them says when to stop. Raises `ValueError` for features and
+    answers that cannot be used (no rows, NaN, other widths, below 0), and too few of them.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
+    for name, value, low in (("seed", seed, 0), ("hidden", hidden, 1)):
+        number(name, value, f"a whole number, {low} or above", low, 2**32 - 1)
+        if isinstance(value, float):
+            refuse(name, value, f"a whole number, {low} or above")
+    found = checked(found, *PARTS, least=2)
     mean, std = found.train.mean(dim=0), found.train.std(dim=0).clamp_min(1e-6)
     x = (torch.cat([found.train, found.validation]) - mean) / std
     y = torch.cat([found.train_labels, found.validation_labels])
+    answers, each = y.unique(return_counts=True)
+    if each.min() < 2 or len(y) <= 10 * (len(answers) - 1):  # a tenth has to have all answers
+        valid = "2 or more of every answer and ten for each, with those of validation"
+        refuse("found.train_labels", found.train_labels, valid)
     network = MLPClassifier(
         (hidden,), early_stopping=True, n_iter_no_change=8, max_iter=60, random_state=seed
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the limit of 60 passes is meant
         network.fit(x.numpy(), y.numpy())
-    answers = torch.from_numpy(network.predict(((found.test - mean) / std).numpy()))
-    return accuracy(answers, found.test_labels)
+    predicted = torch.from_numpy(network.predict(((found.test - mean) / std).numpy()))
+    return accuracy(predicted, found.test_labels)
 
 
 def _check(task: str) -> None:
     if task not in CHANCE:
-        raise ValueError(f"task={task!r} is not valid; use one of {', '.join(CHANCE)}")
+        refuse("task", task, f"one of {', '.join(CHANCE)}")
