@@ -10,8 +10,7 @@ import platform
 from collections.abc import Iterable
 from pathlib import Path
 
-from simclr_lib.machine import devices
-from simclr_lib.runs import records
+from simclr_lib.machine import devices, versions
 
 from .sides import Row
 
@@ -55,10 +54,10 @@ def main() -> None:
         kept[name] = {
             "rows": [row._asdict() for row in rows],
             "machine": devices.describe(devices.choose("cpu")),
-            "commit": records.commit(),
+            "commit": versions.commit(),
             "date": datetime.date.today().isoformat(),
             "versions": {"python": platform.python_version()}
-            | {package: records.version(package) for package in PACKAGES},
+            | {package: versions.version(package) for package in PACKAGES},
         }
         RESULTS.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
 

@@ -12,16 +12,15 @@ import time
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from simclr_lib.config import Config
 from simclr_lib.data import ImageSet, load
-from simclr_lib.losses import nt_xent
 from simclr_lib.machine import devices
-from simclr_lib.train.loop import build
-from simclr_lib.train.optimizers import LARS
-from simclr_lib.train.update import train_step
+from simclr_lib.methods import build
+from simclr_lib.train.loop import set_up
+from simclr_lib.train.update import update
 from simclr_lib.views.batches import batches
 
 from . import peers
@@ -45,29 +44,32 @@ def native_format() -> torch.dtype:
 
 def ours(config: Config, steps: int) -> Callable[[], None]:
     """Updates at our defaults, of images in memory; their views are made in the same time."""
-    devices.keep_freed_memory()
-    device, network, dtype = _network(config)
-    optimizer = LARS(network.named_parameters(), lr=0.1, momentum=0.9, weight_decay=1e-6)
+    method = build(config)
+    device, dtype, optimizer = set_up(config, method)
+    for group in optimizer.param_groups:
+        group["lr"] = 0.1
     side = config.image_size
     pixels = torch.randint(0, 256, (2 * config.batch_size, 3, side, side), dtype=torch.uint8)
     images = ImageSet(pixels, torch.zeros(len(pixels), dtype=torch.int64))
-    views = batches(images, config, device, 0, 2**40)
-
-    def objective(z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return nt_xent(z, config.temperature), z.new_zeros(())
+    stream = batches(images, method.branches(), config, device, 0, 2**40)
 
     def work() -> None:
         for _ in range(steps):
-            metrics = train_step(network, optimizer, *next(views), objective, dtype)
+            metrics = update(method, optimizer, next(stream), 0, 1, dtype)
         metrics.tolist()  # wait for the device
 
     return work
 
 
+def _parts(config: Config) -> nn.Module:
+    method = build(config)
+    return nn.Sequential(method.encoder, method.head)
+
+
 def _network(config: Config) -> tuple[torch.device, nn.Module, torch.dtype]:
     """The device of `config`, encoder and head on it, and the number format it multiplies in."""
     device = devices.choose(config.device)
-    network = nn.Sequential(*build(config)).to(device, memory_format=torch.channels_last).train()
+    network = _parts(config).to(device, memory_format=torch.channels_last).train()
     return device, network, devices.number_format(device, config.precision)
 
 
@@ -117,7 +119,7 @@ def product(size: int = 4096) -> Callable[[], float]:
 
 def operations(width: float) -> int:
     """Multiplications and additions in one update's forward and backward."""
-    network = nn.Sequential(*build(config_of(width)))
+    network = _parts(config_of(width))
     with FlopCounterMode(display=False) as counter:
         network(torch.rand(16, 3, 32, 32)).sum().backward()
     return counter.get_total_flops() * 2 * BATCH // 16

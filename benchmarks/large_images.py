@@ -106,7 +106,7 @@ def _ours() -> tuple[Config, ImageFiles]:
 def crops() -> Callable[[], None]:
     """What our worker processes do: decode, and crop twice."""
     config, images = _ours()
-    dataset = _Crops(images, config, branches(config))
+    dataset = _Crops(images, branches(config))
 
     def work() -> None:
         for index in range(len(images)):
@@ -118,7 +118,7 @@ def crops() -> Callable[[], None]:
 def views() -> Callable[[], None]:
     """All of it: decode, crop twice, distort."""
     config, images = _ours()
-    made = batches(images, config, torch.device("cpu"), 0, 2**40)
+    made = batches(images, branches(config), config, torch.device("cpu"), 0, 2**40)
 
     def work() -> None:
         for _ in range(len(images) // 16):

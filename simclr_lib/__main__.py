@@ -7,42 +7,41 @@ a notebook with the same parameters would write, and finds.
 from __future__ import annotations
 
 import argparse
-import ast
 import json
-from typing import Any
 
 from .config import Config
 from .machine import devices, parallel
-from .runs import records, sweeps
-
-
-def _value(text: str) -> Any:
-    """A number, True, False or None as in Python, anything else as text."""
-    try:
-        return ast.literal_eval(text)
-    except (SyntaxError, ValueError):
-        return text
+from .paths import output_dir, writable
+from .runs import one, records
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train, evaluate and record what the arguments say, unless it is recorded."""
+    """Train, evaluate and record what the arguments say, unless it is recorded.
+
+    What cannot be done, such as a parameter that is not valid, a folder that is not there or a
+    download that fails, is said in one sentence, and the process ends with exit code 2.
+    """
     parser = argparse.ArgumentParser(prog="python -m simclr_lib", description=__doc__)
     parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
                         help="a parameter of Config, as in a notebook")  # fmt: skip
-    parser.add_argument("--method", choices=sweeps.METHODS, default="SimCLR")
+    parser.add_argument("--method", dest="p", action="append", metavar="NAME",
+                        type=lambda name: ("method", name), help="as -p method NAME")  # fmt: skip
     given = parser.parse_args(arguments)
-    chosen = {name: _value(text) for name, text in given.p}
     try:
-        config = Config.create(**{name: v for name, v in chosen.items() if v is not None})
-    except ValueError as error:
-        parser.error(str(error))
+        run(Config.create(**{name: text for name, text in given.p if text != "None"}))
+    except (OSError, ValueError) as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
+
+
+def run(config: Config) -> None:
+    """Make this run, alone or with the other processes of `torchrun`, and print its metrics."""
     parallel.join_torchrun(gpus=devices.choose(config.device).type == "cuda")
-    job, first = sweeps.Job(config, given.method), parallel.rank() == 0
-    path = records.path_of(*job)
+    path, first = records.path_of(config), parallel.rank() == 0
     if parallel.from_first(path.exists):
         parallel.leave()
     else:
-        sweeps.make(job)
+        writable(output_dir(config), "output_dir")
+        one.make(config)
         parallel.leave()
     if first:
         print(path, json.dumps(json.loads(path.read_text())["metrics"], indent=1), sep="\n")

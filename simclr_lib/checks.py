@@ -24,7 +24,10 @@ def shown(value: object) -> str:
     if shape is not None and dtype is not None:
         kind = "tensor" if isinstance(value, Tensor) else type(value).__name__
         return f"{str(dtype).removeprefix('torch.')} {kind} of shape {tuple(shape)}"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than 4300 digits
+        text = f"a huge {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:50]}... ({type(value).__name__})"
 
 

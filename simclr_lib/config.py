@@ -8,24 +8,42 @@ papermill `-p`, in a run record and on a plot.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .notebook import notebook_parameters
 from .parameters import (
+    COUNT,
     NOT_NEGATIVE,
     POSITIVE,
     Chain,
     Interval,
+    Names,
+    OwnName,
     Text,
     checked,
-    literal_assignments,
+    nearest,
     parameter,
     reject_unknown,
+    squeezed,
 )
+from .presets import PRESETS, RECIPES
 from .schedule import scaled_learning_rate
+
+# How a network is trained, as printed in papers, and the class that does it, in `methods`.
+METHODS = {
+    "random": "untrained.Untrained",
+    "SimCLR": "simclr.SimCLR",
+    "supervised": "supervised.Supervised",
+    "rotation": "rotation.Rotation",
+    "MoCo v2": "moco_v2.MoCoV2",
+    "BYOL": "byol.BYOL",
+}
+# The first three came before a parameter could belong to some methods only: the names of their
+# records hold the loss of Table 4, though SimCLR alone reads it.
+_TABLE_4 = ("SimCLR", "random", "supervised")
 
 DATASETS = ("synthetic", "cifar10", "cifar100", "stl10", "fashion_mnist", "imagenet")
 TRANSFORMS = (
@@ -43,42 +61,6 @@ LOSSES = (
 # bilinear crops; both views in one forward pass, so that they share batch-norm statistics.
 DETAILS = ("lars_exclusions", "head_batch_norm", "zero_gamma", "bicubic", "joint_views")
 
-# Where the two eras of the official code differ (v1: the paper of ICML 2020, v2: NeurIPS 2020).
-RECIPES: dict[str, dict[str, Any]] = {
-    "v1": {"head_layers": 2, "brightness": "additive", "weight_decay": 1e-6},
-    "v2": {
-        "head_layers": 3,
-        "brightness": "multiplicative",
-        "weight_decay": 1e-4,
-        "learning_rate_scaling": "sqrt",
-        "base_learning_rate": 0.075,
-    },
-}
-
-# For 32 pixels appendix B.9 has no blur, and colour of strength 0.5.
-_SMALL = {"image_size": 32, "augmentations": "crop+flip+color", "color_strength": 0.5, "depth": 18}
-_SHORT = {"stem": "tiny", "learning_rate_scaling": "sqrt", "temperature": 0.2, "batch_size": 64}
-_EMBEDDED = _SMALL | _SHORT | {"dataset": "synthetic", "base_learning_rate": 0.6}
-PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": _EMBEDDED
-    | {"num_images": 256, "base_channels": 4, "epochs": 2}
-    | {"warmup_epochs": 0.5, "probe_epochs": 2},
-    "quick": _EMBEDDED
-    | {"num_images": 8192, "base_channels": 8, "epochs": 5}
-    | {"warmup_epochs": 1.0, "probe_epochs": 20},
-    "laptop": _SMALL
-    | _SHORT
-    | {"dataset": "cifar10", "base_channels": 16, "batch_size": 128, "epochs": 6}
-    | {"base_learning_rate": 0.3, "warmup_epochs": 1.0, "probe_epochs": 30},
-    # Appendix B.9, with the ResNet-18 of the official README (the paper's own is depth 50).
-    "gpu": _SMALL
-    | {"dataset": "cifar10", "stem": "cifar", "batch_size": 512, "epochs": 1000}
-    | {"temperature": 0.5, "probe_epochs": 100}
-    | {"base_learning_rate": 1.0, "learning_rate_scaling": "linear"},
-    # Section 2 and appendix A: what the defaults of `Config` are.
-    "paper": {},
-}
-
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -90,12 +72,13 @@ class Config:
 
     preset: str = parameter("paper", "scale of the run", tuple(PRESETS))
     recipe: str = parameter("v1", "era of the official code", tuple(RECIPES))
+    method: str = parameter("SimCLR", "how the network is trained", Names(METHODS))
     # Data
     dataset: str = parameter("imagenet", "name, or path of a folder of class folders", Text())
     data_dir: str = parameter("data", "where downloads and caches live", Text())
-    mirror: str = parameter("", "address that serves the same files (empty: the original)", Text())
-    num_images: int = parameter(0, "training images used (0: all)", NOT_NEGATIVE)
-    image_size: int = parameter(224, "height and width of a view, pixels", Interval(8))
+    mirror: str = parameter("", "address of the same files (empty: original)", Text(empty=True))
+    num_images: int = parameter(0, "training images used (0: all)", COUNT)
+    image_size: int = parameter(224, "height and width of a view, pixels", Interval(8, 4096))
     # Views (Section 3, appendix A)
     augmentations: str = parameter(
         "crop+flip+color+blur", "transformations in order, joined by +", Chain(TRANSFORMS)
@@ -111,25 +94,30 @@ class Config:
     )
     # Encoder f and projection head g (Section 4)
     depth: int = parameter(50, "layers of the ResNet", (18, 34, 50, 101, 152))
-    width: float = parameter(1.0, "width multiplier, Figure 7", POSITIVE)
-    base_channels: int = parameter(64, "channels of the stem at width 1 (paper 64)", POSITIVE)
+    width: float = parameter(1.0, "width multiplier, Figure 7", Interval(0, 64, without_low=True))
+    base_channels: int = parameter(64, "channels of the stem at width 1", Interval(1, 4096))
     stem: str = parameter(
         "imagenet", "7x7/2 and pooling; cifar 3x3/1; tiny 3x3/2", ("imagenet", "cifar", "tiny")
     )
     sk_ratio: float = parameter(0.0, "selective kernels and ResNet-D (v2: 0.0625)", Interval(0, 1))
     head_layers: int = parameter(2, "0 none, 1 linear, 2 paper v1, 3 paper v2", (0, 1, 2, 3))
-    projection_dim: int = parameter(128, "dimension of z, Figure 8", POSITIVE)
+    projection_dim: int = parameter(128, "dimension of z, Figure 8", Interval(1, 65536))
     # Loss (Section 2.1)
-    loss: str = parameter("nt_xent", "of Table 4", LOSSES)
-    temperature: float = parameter(0.1, "tau, Table 5", POSITIVE)
+    loss: str = parameter("nt_xent", "of Table 4", LOSSES, _TABLE_4)
+    # A cosine is rounded by 1e-7: divided by less than 1e-4, that alone would move the loss.
+    temperature: float = parameter(0.1, "tau, Table 5", Interval(1e-4, 1e4))
     l2_normalize: bool = parameter(True, "cosine similarity, Table 5", (True, False))
-    margin: float = parameter(0.4, "m of the margin triplet loss, Table 2", NOT_NEGATIVE)
-    # Optimisation (Sections 2.2, 2.3, appendix B.1)
-    batch_size: int = parameter(4096, "N, images per step over all devices", Interval(2))
-    chunk_size: int = parameter(
-        0, "images in the network at once (0: all; else two forward passes)", NOT_NEGATIVE
+    margin: float = parameter(0.4, "m of the triplet loss, Table 2", NOT_NEGATIVE, _TABLE_4)
+    ema_momentum: float = parameter(
+        0.996, "of the target network at first (MoCo v2 0.999)", Interval(0, 1), ("BYOL", "MoCo v2")
     )
-    epochs: int = parameter(100, "passes over the images", POSITIVE)
+    queue_size: int = parameter(
+        65536, "earlier keys that serve as negatives", Interval(1, 2**24), ("MoCo v2",)
+    )
+    # Optimisation (Sections 2.2, 2.3, appendix B.1)
+    batch_size: int = parameter(4096, "N, images per step over all devices", Interval(2, 2**20))
+    chunk_size: int = parameter(0, "images in the network at once (0: all; else 2 passes)", COUNT)
+    epochs: int = parameter(100, "passes over the images", Interval(1, 10**6))
     base_learning_rate: float = parameter(0.3, "before scaling by batch size", POSITIVE)
     learning_rate_scaling: str = parameter("linear", "appendix B.1", ("linear", "sqrt"))
     warmup_epochs: float = parameter(10.0, "linear warm-up", NOT_NEGATIVE)
@@ -137,15 +125,14 @@ class Config:
     weight_decay: float = parameter(1e-6, "of LARS", NOT_NEGATIVE)
     without: str = parameter("", "details switched off, joined by +", Chain(DETAILS))
     # Evaluation (appendix B.6)
-    probe_epochs: int = parameter(90, "of the linear probe by SGD", POSITIVE)
+    probe_epochs: int = parameter(90, "of the linear probe by SGD", Interval(1, 10**6))
     # Running
     device: str = parameter("auto", "auto, cpu, cuda, mps, xla", Text())
-    processes: int = parameter(
-        0, "that train together (0: one for each GPU, else one)", NOT_NEGATIVE
-    )
+    processes: int = parameter(0, "that train together (0: one a GPU, else 1)", Interval(0, 4096))
     precision: str = parameter("auto", "auto: bf16 where native", ("auto", "fp32", "bf16"))
-    seed: int = parameter(0, "of weights, order and draws", NOT_NEGATIVE)
-    workers: int = parameter(2, "processes that decode large images", NOT_NEGATIVE)
+    # PyTorch takes seeds of 64 bits, NumPy any, scikit-learn (the probe of Table 3) 32 bits.
+    seed: int = parameter(0, "of weights, order and draws", Interval(0, 2**32 - 1))
+    workers: int = parameter(2, "processes that decode large images", Interval(0, 1024))
     checkpoint_minutes: float = parameter(5.0, "between checkpoints", NOT_NEGATIVE)
     output_dir: str = parameter("runs", "where records and checkpoints go", Text())
 
@@ -157,12 +144,16 @@ class Config:
                 f"chunk_size={self.chunk_size} is not valid: it must divide batch_size="
                 f"{self.batch_size}, or be 0 for the whole batch at once"
             )
-        if not self.image_set_known:
-            near = difflib.get_close_matches(self.dataset, DATASETS, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}? " if near else ""
+        if self.warmup_epochs > self.epochs:
             raise ValueError(
-                f"dataset={self.dataset!r} is neither a known name nor a folder; {hint}"
-                f"valid: {', '.join(DATASETS)}, or the path of a folder of class folders"
+                f"warmup_epochs={self.warmup_epochs:g} is not valid with epochs={self.epochs}: the "
+                "warm-up must not be longer than the run; set warmup_epochs as well"
+            )
+        if not self.image_set_known:
+            raise ValueError(
+                f"dataset={self.dataset!r} is neither a known name nor a folder"
+                f"{nearest(self.dataset, DATASETS) or '.'} Valid: {', '.join(DATASETS)}, or the "
+                "path of a folder of class folders"
             )
 
     @classmethod
@@ -173,8 +164,7 @@ class Config:
         name) and for an impossible value.
         """
         fields = {field.name: field for field in dataclasses.fields(cls)}
-        checked(fields["preset"], preset)
-        checked(fields["recipe"], recipe)
+        preset, recipe = checked(fields["preset"], preset), checked(fields["recipe"], recipe)
         reject_unknown(overrides, fields)
         layers = RECIPES[recipe] | PRESETS[preset] | overrides
         return cls(preset=preset, recipe=recipe, **layers)
@@ -183,19 +173,15 @@ class Config:
     def from_notebook(cls, namespace: Mapping[str, Any], *own: str) -> Config:
         """The configuration set by a notebook's parameters cell and by papermill.
 
-        Call it as `Config.from_notebook(globals())`. Parameters are the names set in the first cell
-        that only sets names to literals, and in the cell that papermill injects after it.
-        `own` names parameters that belong to the notebook alone. `None` means: as the preset says.
-        Raises `ValueError` on any other name, so that a misspelt `-p` cannot pass unnoticed.
+        Call it as `Config.from_notebook(globals())`. Parameters are the names that the parameters
+        cell assigns, as it is now, and the cell that papermill injects after it; how their values
+        are computed does not matter (see `notebook`). `own` names parameters that belong to the
+        notebook alone. `None` means: as the preset says. Raises `ValueError` on any other name, so
+        that a misspelt `-p` cannot pass unnoticed; one that begins with _ is taken for a helper.
         """
-        cells = {cell: set(literal_assignments(cell)) for cell in namespace["In"]}
-        first = next((names for names in cells.values() if names), set())
-        # The first such cell, edited and run again or not, and papermill's own.
-        meant = (n for c, n in cells.items() if n & first or c.startswith("# Parameters"))
-        parameters = {name: namespace[name] for name in sorted(set().union(*meant))}
-        reject_unknown(parameters, [*own, *(field.name for field in dataclasses.fields(cls))])
-        chosen = {k: v for k, v in parameters.items() if v is not None and k not in own}
-        return cls.create(**chosen)
+        fields = [field.name for field in dataclasses.fields(cls)]
+        given = notebook_parameters(namespace, fields, own)
+        return cls.create(**{k: v for k, v in given.items() if v is not None and k not in own})
 
     def replace(self, **overrides: Any) -> Config:
         """A copy with some parameters changed; the same checks as `create`.
@@ -207,10 +193,26 @@ class Config:
         reject_unknown(overrides, [field.name for field in dataclasses.fields(self)])
         return dataclasses.replace(self, **overrides)
 
+    def of_method(self, name: str) -> Config:
+        """A copy for a method of your own, a class in a notebook, of this name; `train` makes it.
+
+        All parameters count as read by it. Raises `ValueError` for a name of `METHODS`, under which
+        the library's records and checkpoints go.
+        """
+        if not isinstance(name, str) or squeezed(name) in ("", *map(squeezed, METHODS)):
+            taken = ", ".join(METHODS)
+            raise ValueError(
+                f"method={name!r} is not valid for a class of your own; taken: {taken}"
+            )
+        return dataclasses.replace(self, method=OwnName(name))
+
     @property
     def image_set_known(self) -> bool:
         """Whether `dataset` is a name we know or an existing folder."""
-        return self.dataset in DATASETS or Path(self.dataset).expanduser().is_dir()
+        try:
+            return self.dataset in DATASETS or Path(self.dataset).expanduser().is_dir()
+        except (OSError, RuntimeError):  # a name that is too long, the home of nobody
+            return False
 
     def has(self, detail: str) -> bool:
         """Whether a detail of the recipe, one of `DETAILS`, is on."""
@@ -241,7 +243,7 @@ class Config:
     def as_record(self) -> dict[str, Any]:
         """All parameters as plain values, without the paths of this machine."""
         values = dataclasses.asdict(self)
-        values["dataset"] = Path(self.dataset).name
+        values |= {"method": str(self.method), "dataset": Path(self.dataset).name}
         for place in ("data_dir", "output_dir", "mirror"):
             del values[place]
         return values

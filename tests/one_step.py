@@ -1,106 +1,133 @@
-"""Five updates of a small network, the same wherever they run: what tests of devices compare."""
+"""Five updates of a small method, the same wherever they run: what tests of devices compare."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from unittest import mock
 
 import torch
 from torch import Generator, Tensor, nn
 
-from simclr_lib.losses import nt_xent
+from simclr_lib.config import Config
 from simclr_lib.machine import devices, parallel
-from simclr_lib.networks.heads import ProjectionHead
+from simclr_lib.methods import Batch, Method, build
 from simclr_lib.networks.layers import BatchNorm
 from simclr_lib.networks.resnet import conv_norm_relu, residual_block
-from simclr_lib.train import loop as trainer
-from simclr_lib.train.optimizers import LARS
+from simclr_lib.train import LARS, update
 
-IMAGES, UPDATES = 24, 5
+IMAGES, UPDATES, CLASSES = 24, 5, 3
+METHODS = ("SimCLR", "supervised", "rotation", "MoCo v2", "BYOL")
 
 
-class Pool(nn.Module):
+class Encoder(nn.Module):
+    """The library's own parts: stem and a residual block. Few, as rounding grows with depth."""
+
+    features = 16
+
+    def __init__(self, config: Config, generator: Generator) -> None:
+        super().__init__()
+        make = {"bottleneck": False, "project": True, "sk_ratio": 0.0, "generator": generator}
+        self.stem = conv_norm_relu(3, 8, 3, 2, generator=generator)
+        self.block = residual_block(8, 16, 2, **make)
+
     def forward(self, x: Tensor) -> Tensor:
-        return x.mean(dim=(2, 3))
+        return self.block(self.stem(x)).mean(dim=(2, 3))
 
 
-def network(dtype: torch.dtype = torch.float64, norm: bool = True) -> nn.Sequential:
-    """The library's own parts: stem, a residual block, head. Few, as rounding grows with depth."""
-    generator = Generator().manual_seed(0)
-    make = {"bottleneck": False, "project": True, "sk_ratio": 0.0, "generator": generator}
-    parts = [
-        conv_norm_relu(3, 8, 3, 2, generator=generator),
-        residual_block(8, 16, 2, **make),
-        Pool(),
-        ProjectionHead(16, 2, 8, generator=generator),
-    ]
-    net = nn.Sequential(*parts).to(dtype)
-    for name, module in list(net.named_modules()):
+@contextlib.contextmanager
+def small_encoders():
+    """Methods are built with the encoder above."""
+    with (
+        mock.patch("simclr_lib.methods.method.build_encoder", Encoder),
+        mock.patch("simclr_lib.methods.byol.build_encoder", Encoder),
+    ):
+        yield
+
+
+def make(name: str = "SimCLR", dtype: torch.dtype = torch.float64, norm: bool = True) -> Method:
+    """A method, untrained. The queue is no multiple of the batch, so that keys wrap around."""
+    config = Config.create(
+        "smoke", method=name, batch_size=IMAGES, projection_dim=8, queue_size=36, ema_momentum=0.9
+    )
+    with small_encoders():
+        method = build(config, CLASSES).to(dtype)
+    for place, module in list(method.named_modules()):
         if isinstance(module, BatchNorm):
             nn.init.ones_(module.gamma)  # the block counts from the first update on
             if not norm:
-                net.set_submodule(name, nn.Identity())
-    return net
+                method.set_submodule(place, nn.Identity())
+    return method
 
 
-def views(dtype: torch.dtype = torch.float64) -> Tensor:
-    """(2 * IMAGES, 3, 16, 16) for each update: two noisy versions of images of one colour each."""
+def batches(method: Method, dtype: torch.dtype = torch.float64) -> list[Batch]:
+    """One for each update: noisy views (IMAGES, 3, 16, 16) of images of one colour each."""
     generator, exact = Generator().manual_seed(1), {"dtype": torch.float64}
     colour = torch.rand(UPDATES, 1, IMAGES, 3, 1, 1, generator=generator, **exact)
     noise = torch.randn(UPDATES, 2, IMAGES, 3, 16, 16, generator=generator, **exact)
-    return (2 * colour + 0.3 * noise).flatten(1, 2).to(dtype)
+    views = (2 * colour + 0.3 * noise).to(dtype)[:, : len(method.branches())]
+    labels = torch.randint(CLASSES, (UPDATES, IMAGES), generator=generator)
+    index = torch.arange(IMAGES)
+    return [Batch(tuple(x), y, index) for x, y in zip(views, labels, strict=True)]
 
 
 def updates(
-    net: nn.Module, batches: Tensor, chunks: int = 1, device: str = "cpu"
+    method: Method, stream: list[Batch], chunks: int = 1, device: str = "cpu"
 ) -> dict[str, Tensor]:
-    """Loss, first gradients, moving statistics and weights after all updates, in float64."""
+    """Loss, first gradients, and all that the method has after the updates, in float64."""
     place = devices.choose(device)
-    net.to(place)
-    rate = devices.number(0.1, place)
-    optimizer = LARS(net.named_parameters(), lr=rate, weight_decay=1e-4)
+    method.to(place).train()
+    optimizer = LARS(
+        [(n, p) for n, p in method.named_parameters() if p.requires_grad],
+        lr=devices.number(0.1, place),
+        weight_decay=1e-4,
+    )
+    losses, first = [], {}
+    for step, whole in enumerate(stream):
+        dtype = whole.views[0].dtype
+        views, labels, index = method.prepare(whole, Generator())
+        views = tuple(devices.put(x, place) for x in views)
+        batch = Batch(views, devices.put(labels, place), devices.put(index, place))
+        found = update(method, optimizer, batch, step, UPDATES, dtype, chunks)
+        if not step:
+            named = method.named_parameters()
+            first = {f"gradient of {n}": p.grad.clone() for n, p in named if p.grad is not None}
+        losses.append(found[0])
+    everything = {"losses": torch.stack(losses)} | first | method.state_dict()
+    return {name: value.detach().cpu().double() for name, value in everything.items()}
 
-    def objective(z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return nt_xent(parallel.gather(z, branches=2), 0.2), labels
 
-    losses, nothing = [], torch.zeros((), device=place)
-    for batch in batches:
-        x = devices.put(batch, place)
-        step = trainer.train_step(net, optimizer, x, nothing, objective, x.dtype, 1, chunks)
-        if not losses:
-            first = {f"gradient of {n}": p.grad.clone() for n, p in net.named_parameters()}
-        losses.append(step[0])
-    found = {"losses": torch.stack(losses)} | first | net.state_dict()
-    return {name: value.detach().cpu().double() for name, value in found.items()}
-
-
-VARIANTS = {  # type of the numbers, chunks
-    "float64": (torch.float64, 1),
-    "float32": (torch.float32, 1),
-    "float64 in chunks": (torch.float64, 3),
-    "float32 in chunks": (torch.float32, 3),
-}
+def variants(name: str) -> dict[str, tuple[torch.dtype, int]]:
+    """Of a method: type of the numbers, and chunks."""
+    kinds = {"float64": (torch.float64, 1), "float32": (torch.float32, 1)}
+    kinds |= {"float64 in chunks": (torch.float64, 3)}
+    return kinds | ({"float32 in chunks": (torch.float32, 3)} if name == "SimCLR" else {})
 
 
 def in_processes(send) -> dict[str, dict[str, list]]:
-    """Every variant with this process's share of every batch; as lists, to be sent."""
+    """Every method and variant with this process's share of every batch; as lists, to be sent."""
     everything = {}
-    for name, (dtype, chunks) in VARIANTS.items():
-        rows, parts = parallel.own_rows(IMAGES), views(dtype).unflatten(1, (2, IMAGES))
-        found = updates(network(dtype), parts[:, :, rows].flatten(1, 2), chunks)
-        numbers = parallel.stack_over_processes(torch.cat([v.flatten() for v in found.values()]))
-        assert (numbers == numbers[0]).all(), "the processes disagree"
-        everything[name] = {key: value.tolist() for key, value in found.items()}
+    for name in METHODS:
+        for kind, (dtype, chunks) in variants(name).items():
+            method, own = make(name, dtype), parallel.own_rows(IMAGES)
+            found = updates(method, [b.rows(own) for b in batches(method, dtype)], chunks)
+            flat = torch.cat([v.flatten() for v in found.values()])
+            numbers = parallel.stack_over_processes(flat)
+            assert (numbers == numbers[0]).all(), f"the processes disagree: {name}, {kind}"
+            everything[f"{kind}, {name}"] = {key: value.tolist() for key, value in found.items()}
     return everything
 
 
 def on_xla(path: str) -> None:
-    """The variants that XLA can compute, on all its devices."""
+    """What XLA can compute of it, on all its devices."""
     from simclr_lib.machine import xla
 
     found = {}
-    for name, (dtype, chunks) in VARIANTS.items():
-        if dtype == torch.float32:
-            found[name] = updates(network(dtype), views(dtype), chunks, "xla")
+    for name in METHODS:
+        for kind, (dtype, chunks) in variants(name).items():
+            if dtype == torch.float32:
+                method = make(name, dtype)
+                found[f"{kind}, {name}"] = updates(method, batches(method, dtype), chunks, "xla")
     torch.save({"devices": xla.count(), "found": found}, path)
 
 

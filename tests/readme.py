@@ -10,18 +10,18 @@ import re
 from pathlib import Path
 
 from benchmarks.__main__ import report
+from simclr_lib import runs
 from simclr_lib.config import Config
 from simclr_lib.paper import published
-from simclr_lib.runs import records, sweeps
-from simclr_lib.runs.sweeps import Job
+from simclr_lib.runs import records
 
 ROOT = Path(__file__).parent.parent
 QUICK, LAPTOP = Config.create("quick"), Config.create("laptop")
 
 
-def cell(job: Job, metric: str = "linear") -> str:
+def cell(job: Config, metric: str = "linear") -> str:
     """Mean and deviation over the seeds of one run, percent, or "not run"."""
-    values = sweeps.table([job])[metric].dropna()
+    values = runs.table([job])[metric].dropna()
     if not len(values):
         return "not run"
     spread = f" ± {values.std():.1f}" if len(values) > 1 else ""
@@ -42,8 +42,8 @@ def results() -> str:
     bases += [("CIFAR-10 (JPEG copy)", LAPTOP.replace(epochs=e)) for e in (6, 30)]
     for name, base in bases:
         channels = base.base_channels * base.width
-        jobs = [Job(base, method) for method in ("random", "SimCLR")]
-        jobs += [Job(base.replace(augmentations="crop+flip")), Job(base, "supervised")]
+        jobs = runs.grid(base, method=["random", "SimCLR"])
+        jobs += [base.replace(augmentations="crop+flip"), base.replace(method="supervised")]
         cells = [cell(job) for job in jobs]
         if cells[1:] != ["not run"] * 3:
             encoder = f"ResNet-18 of {channels:g} channels, {base.epochs}"
@@ -96,12 +96,12 @@ def ablations() -> str:
     ]  # fmt: skip
     lines = [row("what", "embedded", "CIFAR-10", "paper, ImageNet"), row(*["---"] * 4)]
     for name, change, metric, paper in changes:
-        ours = [cell(Job(base.replace(**change)), metric) for base in (QUICK, LAPTOP)]
+        ours = [cell(base.replace(**change), metric) for base in (QUICK, LAPTOP)]
         lines.append(row(name, *ours, paper))
     for times in (0.4, 2):
-        jobs = [Job(QUICK.replace(epochs=round(5 * times)))]
-        jobs += [Job(LAPTOP.replace(epochs={0.4: 2, 2: 30}[times]))]
-        name = f"{jobs[0].config.epochs} epochs (CIFAR-10: {jobs[1].config.epochs})"
+        jobs = [QUICK.replace(epochs=round(5 * times))]
+        jobs += [LAPTOP.replace(epochs={0.4: 2, 2: 30}[times])]
+        name = f"{jobs[0].epochs} epochs (CIFAR-10: {jobs[1].epochs})"
         lines.append(row(name, *map(cell, jobs), "-"))
     return "\n".join(lines)
 

@@ -11,7 +11,7 @@ import pytest
 
 from simclr_lib import __main__ as command
 from simclr_lib.config import Config
-from simclr_lib.runs import records, sweeps
+from simclr_lib.runs import one, records
 
 SMALL = {"preset": "smoke", "num_images": 128, "epochs": 1, "device": "cpu"}
 
@@ -22,24 +22,44 @@ def arguments(place, **more):
 
 
 def test_it_trains_records_and_does_not_train_again(tmp_path, monkeypatch, capsys):
-    command.main([*arguments(tmp_path, without="zero_gamma"), "--method", "SimCLR"])
+    command.main([*arguments(tmp_path, without="zero_gamma"), "-p", "method", "simclr"])
     (path,) = (tmp_path / "records").iterdir()
     record = json.loads(path.read_text())
     assert record["config"]["without"] == "zero_gamma"
     assert f'"linear": {record["metrics"]["linear"]}' in capsys.readouterr().out
     config = Config.create(**SMALL, without="zero_gamma", output_dir=str(tmp_path))
-    assert records.path_of(config, "SimCLR") == path  # a notebook will find it
-    monkeypatch.setattr(sweeps, "make", lambda job: pytest.fail("trained again"))
-    command.main(arguments(tmp_path, without="zero_gamma"))
+    assert records.path_of(config) == path  # a notebook will find it
+    monkeypatch.setattr(one, "make", lambda *_: pytest.fail("trained again"))
+    command.main([*arguments(tmp_path, without="zero_gamma", width=None), "--method", "SimCLR"])
 
 
-def test_a_mistake_is_named(capsys):
-    with pytest.raises(SystemExit):
-        command.main(["-p", "widht", "2"])
-    assert "did you mean 'width'?" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        command.main(["-p", "width", "two"])
-    assert "width='two' is not valid" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"widht": 2}, "did you mean 'width'?"),
+        ({"width": "two"}, "width='two' is not valid"),
+        ({"method": "mocco"}, "did you mean 'MoCo v2'?"),
+        (
+            {"num_images": 0, "batch_size": 65536},
+            "batch_size=65536 is not valid",
+        ),
+        ({"device": "abacus"}, "device='abacus' is not available"),
+        (
+            {"output_dir": "TMP/file/runs"},
+            "file/runs' is not valid; it must be a folder that can be",
+        ),
+    ],
+)
+def test_a_mistake_ends_it_with_code_2_and_one_sentence(tmp_path, capsys, given, words):
+    (tmp_path / "file").touch()
+    given = {"preset": "smoke", "output_dir": "TMP"} | given
+    given = {name: str(value).replace("TMP", str(tmp_path)) for name, value in given.items()}
+    with pytest.raises(SystemExit) as ended:
+        command.main([word for name, text in given.items() for word in ("-p", name, text)])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert words in said
+    assert said.count("\n") == 1
 
 
 def test_under_torchrun_all_processes_train_one_network(tmp_path):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
+import numpy as np
 import pytest
+import torch
 
 from simclr_lib.config import PRESETS, RECIPES, Config
 
@@ -68,34 +71,72 @@ def test_errors_name_parameter_value_and_what_is_valid(change, words):
         Config.create("quick", **change)
 
 
+IMPOSSIBLE = [
+    *(None, [], [1], {}, (1,), object(), b"1", 1j, np.ones(2), torch.ones(2), torch.tensor(1)),
+    *(-1, -1.5, math.nan, math.inf, -math.inf, 1e300, 10**400, 10**5000, np.float32("inf")),
+    *(" ", " cifar10", "crop ", "a\0b", "a\nb", "x" * 5000 + "\t"),
+]
+WRONG_FOR = {
+    "str": [1, True, 0.5],
+    "int": [True, 2.0, 1.5, "", "many", "2.0", 2**64, np.bool_(True)],
+    "float": [True, "", "many", "nan", "1e999", np.bool_(True)],
+    "bool": [0, 1, 1.0, "", "yes"],
+}
+MAY_BE_EMPTY = ("mirror", "augmentations", "second_view", "without")
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(Config), ids=lambda field: field.name)
+def test_no_parameter_takes_an_impossible_value(field):
+    wrong = IMPOSSIBLE + WRONG_FOR[field.type]
+    wrong += [""] if field.type == "str" and field.name not in MAY_BE_EMPTY else []
+    for value in wrong:
+        with pytest.raises(ValueError, match=f"^{field.name}="):
+            Config.create(**{field.name: value})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"seed": 2**32}, "seed=4294967296 is not valid.*at most 4294967295"),
+        ({"temperature": 1e-30}, "temperature=1e-30 is not valid.*at least 0.0001"),
+        ({"epochs": 1, "warmup_epochs": 1.5}, "warmup_epochs=1.5 is not valid with epochs=1"),
+        ({"preset": "paper", "epochs": 5}, "warmup_epochs=10 is not valid with epochs=5"),
+        ({"batch_size": 2**31}, "batch_size=2147483648 is not valid.*at most 1048576"),
+        ({"width": 1e6}, "width=1000000.0 is not valid.*above 0 and at most 64"),
+        ({"image_size": 10**6}, "image_size=1000000 is not valid.*at most 4096"),
+        ({"chunk_size": 48}, "chunk_size=48 is not valid: it must divide batch_size=64"),
+        ({"output_dir": ""}, "output_dir='' is not valid.*not empty"),
+        ({"dataset": "x" * 5000}, "neither a known name nor a folder"),
+        ({"dataset": "~nobody-of-this-name/x"}, "neither a known name nor a folder"),
+        ({"method": "mocco"}, "method='mocco' is not valid.*did you mean 'MoCo v2'"),
+        ({"method": "rot ation x"}, "did you mean 'rotation'"),
+    ],
+)
+def test_values_at_the_edge_are_refused_with_the_limit(change, words):
+    with pytest.raises(ValueError, match=words):
+        Config.create(**change)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "plain"),
+    [
+        *(("depth", np.int64(34), 34), ("width", np.float32(0.1), 0.1), ("width", np.int8(2), 2.0)),
+        *(("l2_normalize", np.bool_(False), False), ("preset", np.str_("smoke"), "smoke")),
+        *(("l2_normalize", "true", True), ("base_learning_rate", "1e-3", 1e-3), ("seed", "7", 7)),
+        *(("method", "mocov2", "MoCo v2"), ("method", " simclr ", "SimCLR"), ("epochs", 1, 1)),
+    ],
+)
+def test_numpys_scalars_and_texts_that_read_as_a_value_are_that_value(name, given, plain):
+    found = getattr(Config.create("quick", **{name: given}) if name != "preset" else
+                    Config.create(given), name)  # fmt: skip
+    assert (found, type(found)) == (plain, type(plain))
+
+
 def test_unknown_preset_and_recipe():
     with pytest.raises(ValueError, match="preset='quik'.*quick"):
         Config.create("quik")
     with pytest.raises(ValueError, match="recipe='v3'.*v1, v2"):
         Config.create("quick", "v3")
-
-
-def notebook(*cells):
-    """The globals of a kernel that ran these cells."""
-    namespace = {"In": ["", *cells]}
-    for cell in cells:
-        exec(cell, namespace)
-    return namespace
-
-
-PARAMETERS = 'preset = "smoke"  # scale\nwidth = 1\nepochs = None\nseeds = [0, 1]'
-
-
-def test_notebook_parameters_are_taken_and_checked():
-    later = "import math\nfound = 3\nfor i in range(2): pass", "guess = 3"
-    config = Config.from_notebook(notebook(PARAMETERS, "# Parameters\nwidth = 2", *later), "seeds")
-    assert (config.width, config.epochs) == (2.0, PRESETS["smoke"]["epochs"])
-    again = notebook(PARAMETERS, *later, PARAMETERS + "\ntemperature: float = 0.7")
-    assert Config.from_notebook(again, "seeds").temperature == 0.7  # edited and run again
-    with pytest.raises(ValueError, match=r"unknown parameter 'widht'; did you mean 'width'\?"):
-        Config.from_notebook(notebook(PARAMETERS, "# Parameters\nwidht = 4"), "seeds")
-    with pytest.raises(ValueError, match="unknown parameter 'seeds'"):
-        Config.from_notebook(notebook(PARAMETERS))
 
 
 def test_records_hold_no_paths(tmp_path):

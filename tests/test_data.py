@@ -9,8 +9,9 @@ from PIL import Image
 
 from simclr_lib import data, evaluation
 from simclr_lib.config import Config
-from simclr_lib.data import synthetic
-from simclr_lib.train import loop as trainer
+from simclr_lib.data import folders, images, synthetic
+from simclr_lib.train import train
+from simclr_lib.views import branches
 from simclr_lib.views.batches import batches, center_batches
 
 
@@ -81,7 +82,7 @@ def test_folder_is_read_with_labels_and_again_from_the_cache(folder, monkeypatch
     assert first.test.labels.tolist() == [0] * 5 + [1] * 5
     assert first.test.images.shape == (10, 3, 32, 32)
     assert first.test.images[5:, :, -1].float().mean() > first.test.images[:5, :, -1].float().mean()
-    monkeypatch.setattr(data, "decode", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(folders, "decode", lambda *_: pytest.fail("decoded again"))
     second = data.load(config_for(folder))
     assert torch.equal(first.train.images, second.train.images)
 
@@ -109,6 +110,38 @@ def test_bad_files_are_named_skipped_and_too_many_are_an_error(folder):
     (folder / "train" / "bee" / "empty.png").write_bytes(b"")
     with pytest.raises(ValueError, match=r"2 of 42 .*ant/broken.jpg, bee/empty.png"):
         data.load(config_for(folder))
+
+
+def test_links_to_nowhere_are_bad_files_like_others(folder):
+    (folder / "train" / "ant" / "lost.png").symlink_to(folder / "nowhere.png")
+    with pytest.warns(UserWarning, match=r"1 of 41 image files cannot be read: ant/lost.png"):
+        assert len(data.load(config_for(folder)).train) == 36
+
+
+def test_a_folder_of_nothing_but_bad_files_is_an_error(folder):
+    for path in (folder / "test").rglob("*.*"):
+        path.unlink()
+    (folder / "test" / "bee" / "only.png").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"1 of 1 image files cannot be read: bee/only.png"):
+        data.load(config_for(folder))
+
+
+@pytest.mark.parametrize("error", images.DAMAGED)
+def test_whatever_pillow_raises_the_file_is_named(tmp_path, monkeypatch, error):
+    def fail(path):
+        raise error("broken")
+
+    monkeypatch.setattr(images.Image, "open", fail)
+    with pytest.raises(ValueError, match=r"a.png is not an image that can be read: broken"):
+        data.ImageFiles([tmp_path / "a.png"], torch.tensor([0])).decode(0)
+
+
+def test_wrong_arguments_are_named(tmp_path):
+    with pytest.raises(ValueError, match="config='cifar10' is not valid; it must be a Config"):
+        data.load("cifar10")
+    for labels in ([0], torch.tensor(0), torch.zeros(2)):
+        with pytest.raises(ValueError, match=r"labels=.* is not valid.*\(1,\), one a path"):
+            data.ImageFiles([tmp_path / "a.png"], labels)
 
 
 def test_a_folder_without_split_keeps_a_tenth_for_testing(folder):
@@ -147,13 +180,14 @@ def test_large_images_are_decoded_on_the_way(large, workers):
     config = config_for(large, image_size=112, workers=workers, stem="imagenet", epochs=1)
     found = data.load(config)
     assert isinstance(found.train, data.ImageFiles)
-    stream = list(batches(found.train, config, torch.device("cpu"), 0, 4))
-    again = list(batches(found.train, config, torch.device("cpu"), 2, 4))
-    assert stream[0][0].shape == (8, 3, 112, 112)
-    assert torch.equal(stream[2][0], again[0][0])  # resumed at update 2
-    assert torch.equal(stream[3][1], again[1][1])
-    everything = data.ImageFiles(found.train.paths + found.test.paths, torch.tensor(0))
-    everything.labels = torch.arange(len(everything))
+    cpu = torch.device("cpu")
+    stream = list(batches(found.train, branches(config), config, cpu, 0, 4))
+    again = list(batches(found.train, branches(config), config, cpu, 2, 4))
+    assert [x.shape for x in stream[0].views] == [(4, 3, 112, 112)] * 2
+    assert torch.equal(stream[2].views[0], again[0].views[0])  # resumed at update 2
+    assert torch.equal(stream[3].labels, again[1].labels)
+    paths = found.train.paths + found.test.paths
+    everything = data.ImageFiles(paths, torch.arange(len(paths)))
     seen = list(center_batches(everything, config, torch.device("cpu"), batch_size=8))
     assert all(x.shape[1:] == (3, 112, 112) for x, _, _ in seen)
     labels = torch.cat([y[read] for _, y, read in seen]).tolist()
@@ -161,7 +195,7 @@ def test_large_images_are_decoded_on_the_way(large, workers):
         i for i, p in enumerate(everything.paths) if p.name == "3.jpg" and p.parent.name == "ant"
     ]
     assert labels == [i for i in range(len(everything)) if i not in bad]
-    run = trainer.pretrain(config, found)
+    run = train(config, found)
     h, labels = evaluation.encode(run.encoder, found.train, config)
     unreadable = sum(p in found.train.paths for p in (everything.paths[i] for i in bad))
     assert len(h) == len(labels) == len(found.train) - unreadable
@@ -201,7 +235,9 @@ def test_a_mirror_replaces_the_address_and_keeps_the_checksum(tmp_path, monkeypa
     config = Config.create(
         "smoke", dataset="cifar10", mirror="https://mirror.test/x", data_dir=str(tmp_path)
     )
-    with pytest.raises(ConnectionError):
+    with pytest.raises(
+        ConnectionError, match="'cifar10' cannot be downloaded to .*offline; `mirror`"
+    ):
         data.load(config)
     md5 = torchvision.datasets.CIFAR10.tgz_md5
     assert asked == [("https://mirror.test/x/cifar-10-python.tar.gz", md5)]

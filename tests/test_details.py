@@ -7,13 +7,13 @@ import torch
 
 from simclr_lib import data
 from simclr_lib.config import DETAILS, Config
-from simclr_lib.losses import nt_xent
+from simclr_lib.methods import build
 from simclr_lib.networks.layers import BatchNorm
 from simclr_lib.networks.resnet import Block
 from simclr_lib.train import loop as trainer
 from simclr_lib.train.optimizers import LARS
+from simclr_lib.views import Batch, branches, two_views
 from simclr_lib.views import batches as streams
-from simclr_lib.views import two_views
 from simclr_lib.views.operations import crop_and_resize, resize_one
 
 
@@ -24,6 +24,11 @@ def smoke(tmp_path):
 
 def generator():
     return torch.Generator().manual_seed(0)
+
+
+def parts(config):
+    method = build(config)
+    return method.encoder, method.head
 
 
 def last_gammas(encoder):
@@ -39,10 +44,10 @@ def test_every_detail_is_on_unless_named(smoke):
 
 
 def test_zero_gamma_and_batch_norm_of_the_head(smoke):
-    encoder, head = trainer.build(smoke)
+    encoder, head = parts(smoke)
     assert (last_gammas(encoder) == 0).all()
     assert sum(isinstance(m, BatchNorm) for m in head.modules()) == 2
-    other, bare = trainer.build(smoke.replace(without="zero_gamma+head_batch_norm"))
+    other, bare = parts(smoke.replace(without="zero_gamma+head_batch_norm"))
     assert (last_gammas(other) == 1).all()
     assert not [m for m in bare.modules() if isinstance(m, BatchNorm)]
     assert all(layer[0].bias is not None for layer in bare.layers)
@@ -75,20 +80,14 @@ def test_two_passes_normalise_the_views_apart(smoke):
     x = two_views(images, smoke, generator())
     x[16:] *= 0.5  # so that the views differ in their statistics
     after = {}
-    for passes in (1, 2):
-        network = torch.nn.Sequential(*trainer.build(smoke)).train()
-        seen = []
-
-        def objective(z, labels, seen=seen):
-            seen.append(z.detach())
-            return nt_xent(z), z.new_zeros(())
-
-        optimizer = LARS(network.named_parameters(), lr=0.0)
-        trainer.train_step(network, optimizer, x, x[:, 0, 0, 0], objective, torch.float32, passes)
-        after[passes] = seen[0]
-        expected = torch.nn.Sequential(*trainer.build(smoke)).train()
-        parts = [expected(part) for part in x.chunk(passes)]
-        torch.testing.assert_close(seen[0], torch.cat(parts), atol=1e-4, rtol=1e-4)
+    for passes, without in ((1, ""), (2, "joint_views")):
+        config = smoke.replace(without=without)
+        batch = Batch(x.chunk(2), torch.zeros(16), torch.arange(16))
+        z = after[passes] = torch.cat(build(config).train()(batch)).detach()
+        expected = torch.nn.Sequential(*parts(smoke)).train()
+        torch.testing.assert_close(
+            z, torch.cat([expected(part) for part in x.chunk(passes)]), atol=1e-4, rtol=1e-4
+        )
     assert (after[1] - after[2]).abs().max() > 0.1
 
 
@@ -102,8 +101,8 @@ def test_without_exclusions_lars_decays_and_adapts_everything(smoke, monkeypatch
 
     monkeypatch.setattr(trainer, "LARS", Spy)
     images = data.load(smoke)
-    trainer.pretrain(smoke, images)
-    trainer.pretrain(smoke.replace(without="lars_exclusions"), images)
+    trainer.train(smoke, images)
+    trainer.train(smoke.replace(without="lars_exclusions"), images)
     assert set(groups[0]) == {(True, True), (False, False)}
     assert set(groups[1]) == {(True, True)}
 
@@ -112,7 +111,7 @@ def test_every_switch_trains(smoke):
     images = data.load(smoke)
     losses = {}
     for detail in ("", *DETAILS):
-        run = trainer.pretrain(smoke.replace(without=detail), images)
+        run = trainer.train(smoke.replace(without=detail), images)
         losses[detail] = run.history["loss"]
     assert all(losses[detail] != losses[""] for detail in DETAILS)
 
@@ -145,8 +144,8 @@ def test_figure_5_from_files_is_cropped_by_the_workers(smoke, tmp_path):
     )  # fmt: skip
     files = data.load(config).pretrain
     assert isinstance(files, data.ImageFiles)
-    views, _ = next(iter(streams.batches(files, config, torch.device("cpu"), 0, 1)))
-    first, second = views.chunk(2)
+    stream = streams.batches(files, branches(config), config, torch.device("cpu"), 0, 1)
+    first, second = next(iter(stream)).views
     assert first.shape == (4, 3, 112, 112)
     luma = (second * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
     for a, b, grey in zip(first, second, luma, strict=True):  # grey or not, but the same crop

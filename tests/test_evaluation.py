@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 import torch
 
-from simclr_lib import data, evaluation, figures, paper
+from simclr_lib import data, evaluation, figures, paper, paths
 from simclr_lib.config import Config
+from simclr_lib.methods import build
 from simclr_lib.runs import records
-from simclr_lib.train import loop as trainer
 from simclr_lib.views import batches as streams
+from simclr_lib.views import branches
 
 
 def blobs(separation, seed=0):
@@ -74,8 +75,10 @@ def test_knn_equals_a_plain_loop():
 def test_metrics_of_z_and_of_the_game_are_those_of_plain_loops(tmp_path):
     config = Config.create("smoke", precision="fp32", output_dir=str(tmp_path))
     images = data.load(config)
-    encoder, head = trainer.build(config)
-    x, _ = next(iter(streams.batches(images.train, config, torch.device("cpu"), 0, 1)))
+    method = build(config)
+    encoder, head = method.encoder, method.head
+    cpu = torch.device("cpu")
+    x = torch.cat(next(streams.batches(images.train, branches(config), config, cpu, 0, 1)).views)
     with torch.no_grad():  # moving statistics that differ from 0 and 1, and tell images apart
         for _ in range(20):
             head(encoder(x))
@@ -90,8 +93,9 @@ def test_metrics_of_z_and_of_the_game_are_those_of_plain_loops(tmp_path):
     hits, entropies = [], []
     number = len(images.test) // config.batch_size
     head.eval(), encoder.eval()
-    for views, _ in streams.batches(images.test, config, torch.device("cpu"), 0, number):
-        u = torch.nn.functional.normalize(head(encoder(views)).detach().double())
+    for batch in streams.batches(images.test, branches(config), config, cpu, 0, number):
+        z = head(encoder(torch.cat(batch.views)))
+        u = torch.nn.functional.normalize(z.detach().double())
         one, two = u.chunk(2)
         for i, anchor in enumerate(one):
             shares = torch.stack([anchor @ v / config.temperature for v in two]).softmax(0)
@@ -116,7 +120,7 @@ def test_sgd_probe_reads_a_visible_class(tmp_path):
     parts = [part(flip) for flip in (False, False, True, False)]
     found = data.Data("light", ("dark", "bright"), *parts)
     config = Config.create("smoke", probe_epochs=10, output_dir=str(tmp_path), base_channels=8)
-    encoder = trainer.random_encoder(config)
+    encoder = build(config).encoder
     for augment in (False, True):
         assert evaluation.linear_probe_sgd(encoder, found, config, augment) < 5
 
@@ -124,7 +128,7 @@ def test_sgd_probe_reads_a_visible_class(tmp_path):
 def test_encoding_is_in_order_without_augmentation_and_leaves_the_mode(tmp_path):
     config = Config.create("smoke", precision="fp32")
     images = data.load(config).test
-    encoder = trainer.random_encoder(config).train()
+    encoder = build(config).encoder.train()
     h, labels = evaluation.encode(encoder, images, config)
     assert encoder.training
     assert torch.equal(labels, images.labels)
@@ -133,11 +137,11 @@ def test_encoding_is_in_order_without_augmentation_and_leaves_the_mode(tmp_path)
 
 
 def test_records_come_back_and_accumulate(tmp_path, monkeypatch):
-    monkeypatch.setattr(records, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(paths, "project_root", lambda: tmp_path)
     config = Config.create("smoke", output_dir="mine")
     for seed, value in ((0, 50.0), (1, 54.0), (1, 52.0)):  # a repetition replaces
-        records.add(config.replace(seed=seed), "SimCLR", {"linear": value})
-    records.add(config, "random", {"linear": 20.0})
+        records.add(config.replace(seed=seed), {"linear": value})
+    records.add(config.replace(method="random"), {"linear": 20.0})
     found = records.read(config)
     assert len(found) == 3
     assert {r["source"] for r in found} == {"yours"}
@@ -148,10 +152,10 @@ def test_records_come_back_and_accumulate(tmp_path, monkeypatch):
 
 
 def test_a_record_from_before_a_parameter_existed_has_its_default(tmp_path, monkeypatch):
-    monkeypatch.setattr(records, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(paths, "project_root", lambda: tmp_path)
     config = Config.create("smoke")
-    path = records.path_of(config, "SimCLR")
-    records.add(config, "SimCLR", {"linear": 50.0})
+    path = records.path_of(config)
+    records.add(config, {"linear": 50.0})
     record = json.loads(path.read_text())
     del record["config"]["loss"]
     path.write_text(json.dumps(record))
@@ -159,7 +163,7 @@ def test_a_record_from_before_a_parameter_existed_has_its_default(tmp_path, monk
 
 
 def test_a_damaged_record_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(records, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(paths, "project_root", lambda: tmp_path)
     (tmp_path / "runs" / "records").mkdir(parents=True)
     for text in ("{", "[1]", "{}"):
         (tmp_path / "runs" / "records" / "bad.json").write_text(text)
@@ -168,7 +172,7 @@ def test_a_damaged_record_is_named(tmp_path, monkeypatch):
 
 
 def test_committed_records_are_whole_and_name_no_machine():
-    places = sorted((records.project_root() / "reproductions" / "records").glob("*.json"))
+    places = sorted((paths.project_root() / "reproductions" / "records").glob("*.json"))
     assert places
     for path in places:
         record = json.loads(path.read_text())
@@ -229,6 +233,6 @@ def test_images_without_labels_are_encoded_as_well():
     config = Config.create("smoke", device="cpu")
     pixels = torch.zeros(5, 3, 32, 32, dtype=torch.uint8)
     unlabelled = data.ImageSet(pixels, torch.full((5,), -1))
-    h, labels = evaluation.encode(trainer.random_encoder(config), unlabelled, config)
+    h, labels = evaluation.encode(build(config).encoder, unlabelled, config)
     assert len(h) == 5
     assert labels.tolist() == [-1] * 5

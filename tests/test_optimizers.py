@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
@@ -292,3 +294,22 @@ def test_what_lars_cannot_use_is_refused_by_name(case):
 def test_errors_name_the_value():
     with pytest.raises(ValueError, match="scaling='cubic'.*linear or sqrt"):
         scaled_learning_rate(0.1, 256, "cubic")
+
+
+@pytest.mark.parametrize("bad", [-1, math.nan, math.inf, "8", None, [8]])
+@pytest.mark.parametrize(
+    ("function", "names"),
+    [
+        (total_steps, ("num_images", "batch_size", "epochs")),
+        (warmup_steps, ("num_images", "batch_size", "warmup_epochs")),
+        (scaled_learning_rate, ("base", "batch_size")),
+        (warmup_cosine, ("step", "peak", "warmup", "total")),
+    ],
+)
+def test_schedules_refuse_what_is_no_number(function, names, bad):
+    for name in names:
+        with pytest.raises(
+            ValueError, match=rf"{name}=.* is not valid; it must be a finite number"
+        ):
+            function(**(dict.fromkeys(names, 8) | {name: bad}))
+    assert function(**dict.fromkeys(names, np.int64(8))) == function(**dict.fromkeys(names, 8))

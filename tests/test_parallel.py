@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from one_step import IMAGES, VARIANTS, in_processes, network, updates, views
+from one_step import IMAGES, METHODS, batches, in_processes, make, updates, variants
 from PIL import Image
 
 from simclr_lib import data
@@ -17,7 +17,7 @@ from simclr_lib.config import TRANSFORMS, Config
 from simclr_lib.losses import nt_xent
 from simclr_lib.machine import parallel, workers
 from simclr_lib.train import loop as trainer
-from simclr_lib.views import Share, two_views, view
+from simclr_lib.views import Share, branch, branches, two_views, view
 from simclr_lib.views import batches as streams
 
 # Relative, of every tensor. In float32 gradients are small differences of large numbers: with the
@@ -26,36 +26,48 @@ LIMITS = {"float64": 1e-10, "float32": 1e-6, "float32 gradients and weights": 2e
 
 
 def assert_equal_updates(found, expected, kind):
+    """By `LIMITS`; a tensor that is small beside its kin, or should be 0, is measured by theirs."""
     assert found.keys() == expected.keys()
+    largest = dict.fromkeys((True, False), 0.0)
+    for name, value in expected.items():
+        largest["gradient" in name] = max(largest["gradient" in name], value.norm().item())
     for name, value in expected.items():
         rounded = not (name == "losses" or "moving" in name)
         limit = LIMITS[kind + " gradients and weights" * (rounded and kind == "float32")]
         difference = (torch.as_tensor(found[name], dtype=torch.float64) - value).norm()
-        assert difference <= limit * value.norm(), (name, difference / value.norm())
+        size = max(value.norm().item(), 1e-2 * largest["gradient" in name])
+        assert difference <= limit * size, (name, difference / size)
 
 
 @pytest.mark.parametrize("processes", [2, 4])
 def test_processes_make_the_updates_of_one(processes):
     found = workers.together(in_processes, processes=processes)
-    for name, (dtype, chunks) in VARIANTS.items():
-        alone = updates(network(dtype), views(dtype), chunks)
-        assert_equal_updates(found[name], alone, name.split()[0])
+    for name in METHODS:
+        for kind, (dtype, chunks) in variants(name).items():
+            method = make(name, dtype)
+            alone = updates(method, batches(method, dtype), chunks)
+            assert_equal_updates(found[f"{kind}, {name}"], alone, kind.split()[0])
 
 
+@pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("kind", ["float64", "float32"])
-def test_chunks_make_the_updates_of_the_whole_where_nothing_depends_on_the_batch(kind):
-    x, dtype = views(getattr(torch, kind)), getattr(torch, kind)
-    whole = updates(network(dtype, norm=False), x)
-    assert_equal_updates(updates(network(dtype, norm=False), x, chunks=4), whole, kind)
+def test_chunks_make_the_updates_of_the_whole_where_nothing_depends_on_the_batch(kind, name):
+    dtype = getattr(torch, kind)
+    whole, parts = (
+        updates(make(name, dtype, norm=False), batches(make(name), dtype), chunks)
+        for chunks in (1, 4)
+    )
+    assert_equal_updates(parts, whole, kind)
 
 
 def test_batch_norm_sees_one_chunk_at_a_time():
-    net, chunks = network(), 3
-    (x,) = views()[:1]
-    outputs = torch.stack([net(x[chunk::chunks]) for chunk in range(chunks)], dim=1)
-    loss = nt_xent(outputs.flatten(0, 1), 0.2)
+    net, chunks = make(), 3
+    batch = batches(net)[0]
+    parts = [net(batch.rows(slice(chunk, None, chunks))) for chunk in range(chunks)]
+    one, two = (torch.stack(z, dim=1).flatten(0, 1) for z in zip(*parts, strict=True))
+    loss = nt_xent(torch.cat([one, two]), net.config.temperature)
     loss.backward()
-    found = updates(network(), x[None], chunks)
+    found = updates(make(), [batch], chunks)
     assert found["losses"].item() == pytest.approx(loss.item(), rel=1e-12)
     for name, parameter in net.named_parameters():
         torch.testing.assert_close(found[f"gradient of {name}"], parameter.grad)
@@ -72,14 +84,14 @@ def test_an_image_has_the_same_views_whoever_holds_it(processes):
         return torch.Generator().manual_seed(1)
 
     together = two_views(images.byte(), config, whole()).unflatten(0, (2, processes, -1))
-    single = view(images.byte(), config.augmentations, config, whole())
+    single = view(images.byte(), branch(config), whole())
     for part, own in enumerate(images.byte().chunk(processes)):
         share = Share(whole(), part, processes)
         expected = together[:, part].flatten(0, 1)
         torch.testing.assert_close(two_views(own, config, share), expected)
         share = Share(whole(), part, processes)
         expected = single.chunk(processes)[part]
-        torch.testing.assert_close(view(own, config.augmentations, config, share), expected)
+        torch.testing.assert_close(view(own, branch(config), share), expected)
 
 
 @pytest.mark.parametrize("on_disk", [False, True])
@@ -98,15 +110,16 @@ def test_the_batches_of_all_processes_are_those_of_one(on_disk, tmp_path, monkey
     else:
         images = data.load(config).pretrain
     cpu = torch.device("cpu")
-    whole = list(streams.batches(images, config, cpu, 0, 2))
+    whole = list(streams.batches(images, branches(config), config, cpu, 0, 2))
     monkeypatch.setattr(parallel, "processes", lambda: 3)
     for rank in range(3):
         monkeypatch.setattr(parallel, "rank", lambda rank=rank: rank)
-        for (own, labels), (x, y) in zip(
-            streams.batches(images, config, cpu, 0, 2), whole, strict=True
-        ):
-            torch.testing.assert_close(own, x.unflatten(0, (2, 3, 2))[:, rank].flatten(0, 1))
-            assert torch.equal(labels, y.view(3, 2)[rank])
+        mine = streams.batches(images, branches(config), config, cpu, 0, 2)
+        for own, all_rows in zip(mine, whole, strict=True):
+            expected = all_rows.rows(slice(2 * rank, 2 * rank + 2))
+            torch.testing.assert_close(own.views, expected.views)
+            assert torch.equal(own.labels, expected.labels)
+            assert torch.equal(own.index, expected.index)
 
 
 def test_unequal_shares_are_refused(monkeypatch, tmp_path):
@@ -116,35 +129,35 @@ def test_unequal_shares_are_refused(monkeypatch, tmp_path):
         (name, size), *_ = reversed(wrong.items())
         message = rf"{name}={size} is not valid for 4 processes.*multiple of 4"
         with pytest.raises(ValueError, match=message):  # before any process is started
-            trainer.pretrain(config.replace(**wrong), images)
+            trainer.train(config.replace(**wrong), images)
         with monkeypatch.context() as patch:  # and where torchrun has started them
             patch.setattr(parallel, "processes", lambda: 4)
             patch.setattr(parallel, "joined", lambda: True)
             with pytest.raises(ValueError, match=message):
-                trainer.pretrain(config.replace(**wrong), images)
+                trainer.train(config.replace(**wrong), images)
 
 
 def test_a_run_goes_on_with_another_number_of_processes(tmp_path, monkeypatch):
     config = Config.create("smoke", device="cpu", precision="fp32", batch_size=IMAGES, epochs=1)
     config = config.replace(num_images=64, base_learning_rate=1e-3, output_dir=str(tmp_path))
     images = data.load(config)
-    expected = trainer.pretrain(config, images)
+    expected = trainer.train(config, images)
 
-    step, calls = trainer.train_step, iter(range(9))
+    step, calls = trainer.update, iter(range(9))
 
     def terminated(*args, **kwargs):
         if next(calls) == 1:
             os.kill(os.getpid(), signal.SIGTERM)
         return step(*args, **kwargs)
 
-    monkeypatch.setattr(trainer, "train_step", terminated)
+    monkeypatch.setattr(trainer, "update", terminated)
     before = signal.signal(signal.SIGTERM, lambda *_: None)  # instead of ending this process
     with pytest.raises(SystemExit):
-        trainer.pretrain(config, images)
+        trainer.train(config, images)
     signal.signal(signal.SIGTERM, before)
     monkeypatch.undo()
     assert list(tmp_path.glob("checkpoints/*.pt"))
-    resumed = trainer.pretrain(config.replace(processes=2), images)
+    resumed = trainer.train(config.replace(processes=2), images)
     assert not list(tmp_path.glob("checkpoints/*"))
     assert resumed.history["step"] == expected.history["step"]
     assert resumed.history["loss"] == pytest.approx(expected.history["loss"], rel=1e-4)
@@ -156,18 +169,20 @@ def test_the_same_in_bf16(tmp_path):
     config = Config.create("smoke", device="cpu", precision="bf16", batch_size=IMAGES, epochs=1)
     config = config.replace(num_images=64, base_learning_rate=1e-3, output_dir=str(tmp_path))
     images = data.load(config)
-    one, two = (trainer.pretrain(config.replace(processes=p), images) for p in (1, 2))
+    one, two = (trainer.train(config.replace(processes=p), images) for p in (1, 2))
     assert two.history["loss"] == pytest.approx(one.history["loss"], rel=1e-2)
-    exact = trainer.pretrain(config.replace(precision="fp32"), images)
+    exact = trainer.train(config.replace(precision="fp32"), images)
     assert one.history["loss"] == pytest.approx(exact.history["loss"], rel=1e-2)
     assert one.history["loss"] != exact.history["loss"]
 
 
-def test_the_supervised_baseline_is_divided_as_well(tmp_path):
+@pytest.mark.parametrize("name", METHODS[1:])
+def test_a_run_of_every_method_is_divided_as_well(name, tmp_path):
     config = Config.create("smoke", device="cpu", precision="fp32", batch_size=IMAGES, epochs=1)
+    config = config.replace(method=name)
     config = config.replace(num_images=64, base_learning_rate=1e-3, output_dir=str(tmp_path))
     images = data.load(config)
-    one, two = (trainer.train_supervised(config.replace(processes=p), images) for p in (1, 2))
+    one, two = (trainer.train(config.replace(processes=p), images) for p in (1, 2))
     assert two.history["loss"] == pytest.approx(one.history["loss"], rel=1e-4)
     assert two.history["accuracy"] == one.history["accuracy"]
 
@@ -175,7 +190,7 @@ def test_the_supervised_baseline_is_divided_as_well(tmp_path):
 def with_images_of_its_own(place, send):
     config = Config.create("smoke", device="cpu", output_dir=place, num_images=64, batch_size=8)
     config = config.replace(num_images=64 + 8 * parallel.rank())
-    trainer.pretrain(config, data.load(config))
+    trainer.train(config, data.load(config))
 
 
 def test_different_images_are_refused(tmp_path):

@@ -17,8 +17,10 @@ import torch
 from simclr_lib import evaluation
 from simclr_lib.config import Config
 from simclr_lib.data import Data, ImageSet
+from simclr_lib.methods import METHODS, build, simclr
 from simclr_lib.runs import costs
 from simclr_lib.train import files as checkpoints
+from simclr_lib.train import log
 from simclr_lib.train import loop as trainer
 from simclr_lib.views.batches import batch_indices, step_generator
 
@@ -41,7 +43,7 @@ def data():
 
 
 def weights(run):
-    return {**run.encoder.state_dict(), **{f"g.{k}": v for k, v in run.head.state_dict().items()}}
+    return run.method.state_dict()
 
 
 def assert_same(first, second):
@@ -67,66 +69,66 @@ def test_every_update_and_every_seed_has_draws_of_its_own():
 def test_pretraining_finds_the_other_view(smoke, data):
     config = smoke.replace(epochs=40, batch_size=32, warmup_epochs=2.0, base_channels=8)
     config = config.replace(augmentations="crop+flip")
-    history = trainer.pretrain(config, data).history
+    history = trainer.train(config, data).history
     assert history["loss"][-1] < config.chance_loss - 0.7
     assert history["accuracy"][-1] > 5 / 32
 
 
 def test_supervised_training_fits_the_labels(smoke, data):
     config = smoke.replace(epochs=30, batch_size=32, augmentations="flip", base_channels=8)
-    run = trainer.train_supervised(config, data)
+    run = trainer.train(config.replace(method="supervised"), data)
     assert run.history["accuracy"][-1] > 0.9
 
 
 def test_the_same_seed_gives_the_same_weights(smoke, data):
-    first, second = (weights(trainer.pretrain(smoke, data)) for _ in range(2))
+    first, second = (weights(trainer.train(smoke, data)) for _ in range(2))
     assert_same(first, second)
-    other = weights(trainer.pretrain(smoke.replace(seed=1), data))
-    assert not torch.equal(first["stem.0.weight"], other["stem.0.weight"])
+    other = weights(trainer.train(smoke.replace(seed=1), data))
+    assert not torch.equal(first["encoder.stem.0.weight"], other["encoder.stem.0.weight"])
 
 
-def test_both_objectives_start_from_the_same_encoder(smoke):
-    contrastive, _ = trainer.build(smoke)
-    supervised, _ = trainer.build(smoke, classes=5)
-    assert_same(contrastive.state_dict(), supervised.state_dict())
-    assert_same(contrastive.state_dict(), trainer.random_encoder(smoke).state_dict())
+@pytest.mark.parametrize("name", METHODS)
+def test_all_methods_start_from_the_same_encoder(smoke, name):
+    first, other = build(smoke), build(smoke.replace(method=name), classes=5)
+    assert_same(first.encoder.state_dict(), other.encoder.state_dict())
 
 
-def test_resuming_gives_the_weights_of_an_undisturbed_run(smoke, data, monkeypatch):
-    config = smoke.replace(epochs=6, checkpoint_minutes=0.0)
-    monkeypatch.setattr(trainer, "LOG_POINTS", 2)  # so that it stops between log points
-    expected = trainer.pretrain(config, data)
+@pytest.mark.parametrize("name", [n for n in METHODS if n != "random"])
+def test_resuming_gives_the_weights_of_an_undisturbed_run(name, smoke, data, monkeypatch):
+    config = smoke.replace(method=name, epochs=6, checkpoint_minutes=0.0)
+    monkeypatch.setattr(log, "LOG_POINTS", 2)  # so that it stops between log points
+    expected = trainer.train(config, data)
 
     class Stop(Exception):  # noqa: N818 - not an error
         pass
 
     calls = iter(range(100))
-    step = trainer.train_step
+    step = trainer.update
 
     def interrupted(*args, **kwargs):
         if next(calls) in (3, 5):
             raise Stop
         return step(*args, **kwargs)
 
-    monkeypatch.setattr(trainer, "train_step", interrupted)
+    monkeypatch.setattr(trainer, "update", interrupted)
     for _ in range(2):
         with pytest.raises(Stop):
-            trainer.pretrain(config, data)
-    resumed = trainer.pretrain(config, data)
+            trainer.train(config, data)
+    resumed = trainer.train(config, data)
     assert_same(weights(resumed), weights(expected))
     assert resumed.history["loss"] == expected.history["loss"]
     assert len(expected.history["loss"]) < 5
 
 
 def test_weights_are_kept_when_a_run_is_finished(smoke, data, tmp_path):
-    run = trainer.pretrain(smoke, data)
+    run = trainer.train(smoke, data)
     (path,) = (tmp_path / "weights").iterdir()
-    assert_same(checkpoints.load(path)["encoder"], run.encoder.state_dict())
+    assert_same(checkpoints.load(path)["method"], run.method.state_dict())
     assert list((tmp_path / "checkpoints").glob("*")) == []
 
 
 def test_an_encoder_can_be_trained_after_its_features_were_taken(smoke, data):
-    encoder = trainer.random_encoder(smoke)
+    encoder = build(smoke).encoder
     evaluation.encode(encoder, data.test, smoke)
     encoder.train()(torch.rand(4, 3, 32, 32)).sum().backward()
     assert all(p.grad is not None for p in encoder.parameters())
@@ -135,13 +137,12 @@ def test_an_encoder_can_be_trained_after_its_features_were_taken(smoke, data):
 PROGRAM = """
 import sys, torch
 from simclr_lib import data
-from simclr_lib.train import loop as trainer
 from simclr_lib.config import Config
+from simclr_lib.train import train
 torch.set_num_threads(1)
 c = Config.create("smoke", epochs=12, checkpoint_minutes=0.0, output_dir=sys.argv[1], device="cpu")
 print("ready", flush=True)
-run = trainer.pretrain(c, data.load(c))
-torch.save([run.encoder.state_dict(), run.head.state_dict()], sys.argv[2])
+torch.save(train(c, data.load(c)).method.state_dict(), sys.argv[2])
 """
 
 
@@ -167,14 +168,13 @@ def test_killed_three_times_the_weights_are_those_of_an_undisturbed_run(tmp_path
     with start("killed") as process:
         assert process.wait(timeout=120) == 0
     expected, actual = (torch.load(tmp_path / f"{n}.pt") for n in ("undisturbed", "killed"))
-    for first, second in zip(expected, actual, strict=True):
-        assert_same(first, second)
+    assert_same(expected, actual)
 
 
 def test_divergence_stops_with_a_clear_message(smoke, data, monkeypatch):
-    monkeypatch.setattr(trainer, "contrastive_loss", lambda z, *_: z.sum() * float("nan"))
-    with pytest.raises(trainer.NotFiniteError, match=r"nan at step 1 .*base_learning_rate.*warmup"):
-        trainer.pretrain(smoke, data)
+    monkeypatch.setattr(simclr, "contrastive_loss", lambda z, *_: z.sum() * float("nan"))
+    with pytest.raises(log.NotFiniteError, match=r"nan at step 1 .*base_learning_rate.*warmup"):
+        trainer.train(smoke, data)
 
 
 def test_checkpoints_are_whole_or_absent(tmp_path, monkeypatch):
@@ -216,7 +216,7 @@ def test_estimate_counts_the_steps_and_trains_nothing(smoke, data):
 
 
 def test_bf16_training_runs_and_stays_finite(smoke, data):
-    history = trainer.pretrain(smoke.replace(precision="bf16"), data).history
+    history = trainer.train(smoke.replace(precision="bf16"), data).history
     assert all(0 < loss < 20 for loss in history["loss"])
 
 
@@ -235,9 +235,9 @@ def test_features_refuse_an_encoder_that_changes(smoke, data):
 
 
 def test_history_is_plain_numbers(smoke, data):
-    history = trainer.pretrain(smoke, data).history
+    history = trainer.train(smoke, data).history
     assert json.loads(json.dumps(history)) == history
-    assert set(history) == set(trainer.HISTORY)
+    assert set(history) == set(log.HISTORY)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
@@ -265,9 +265,7 @@ print(agreed, without, later[-1])
 
 def test_kept_weights_come_back_and_missing_ones_are_named(smoke):
     with pytest.raises(FileNotFoundError, match="delete its record, if it has one, and train"):
-        trainer.trained(smoke)
-    parts = trainer.build(smoke.replace(seed=7))  # not the weights that `build(smoke)` makes
-    trainer.keep(smoke, *parts)
-    for kept, part in zip(trainer.trained(smoke), parts, strict=True):
-        for name, values in part.state_dict().items():
-            assert torch.equal(kept.state_dict()[name], values), name
+        checkpoints.trained(smoke)
+    method = build(smoke.replace(seed=7))  # not the weights that `build(smoke)` makes
+    checkpoints.keep(method, smoke)
+    assert_same(checkpoints.trained(smoke).state_dict(), method.state_dict())

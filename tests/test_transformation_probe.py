@@ -7,22 +7,22 @@ import torch
 
 from simclr_lib import data, evaluation, views
 from simclr_lib.config import Config
-from simclr_lib.evaluation import transformation as transformation_probe
-from simclr_lib.train import loop as trainer
+from simclr_lib.evaluation import transformation as probe
+from simclr_lib.methods import build
 
 
 def generator():
     return torch.Generator().manual_seed(0)
 
 
-@pytest.mark.parametrize("task", transformation_probe.CHANCE)
+@pytest.mark.parametrize("task", probe.CHANCE)
 def test_labels_say_what_was_done_and_chance_is_chance(task):
     images = torch.randint(0, 256, (4000, 3, 8, 8), dtype=torch.uint8, generator=generator())
-    x, answer = transformation_probe.transform(images, task, generator())
+    x, answer = probe.transform(images, task, generator())
     assert x.dtype == torch.float32
     assert 0 <= x.min() <= x.max() <= 1
     most = answer.bincount().max().item() / len(answer)
-    assert 100 * most == pytest.approx(transformation_probe.CHANCE[task], abs=2.5)
+    assert 100 * most == pytest.approx(probe.CHANCE[task], abs=2.5)
     for i in range(40):
         plain = images[i].double() / 255
         if task == "rotation":
@@ -39,21 +39,21 @@ def test_labels_say_what_was_done_and_chance_is_chance(task):
 
 def test_a_question_keeps_its_parts_apart_and_is_the_same_again():
     images = data.load(Config.create("smoke"))
-    first = transformation_probe.question(images, "rotation", generator())
-    again = transformation_probe.question(images, "rotation", generator())
+    first = probe.question(images, "rotation", generator())
+    again = probe.question(images, "rotation", generator())
     for name in ("train", "validation", "test"):
         assert torch.equal(getattr(first, name).images, getattr(again, name).images)
         assert len(getattr(first, name)) == len(getattr(images, name))
     assert first.classes == ("0", "1", "2", "3")
     with pytest.raises(ValueError, match="task='blur' is not valid; use one of grayscale"):
-        transformation_probe.question(images, "blur", generator())
+        probe.question(images, "blur", generator())
 
 
 def test_pretraining_makes_z_meet_the_transformation():
     config = Config.create("smoke")
     branches = {
-        task: views.branches(transformation_probe.pretraining(config, task))
-        for task in transformation_probe.CHANCE
+        task: tuple(how.transforms for how in views.branches(probe.pretraining(config, task)))
+        for task in probe.CHANCE
     }
     plain = config.augmentations
     assert branches["grayscale"] == (plain, plain)
@@ -73,16 +73,17 @@ def test_the_probe_reads_what_is_there_and_nothing_else():
             parts += [x, labels]
         return evaluation.Features(*parts)
 
-    sees = transformation_probe.predict(features(torch.tensor(True)))
+    sees = probe.predict(features(torch.tensor(True)))
     assert sees > 80
     assert evaluation.linear_probe(features(torch.tensor(True))).accuracy < 60
-    assert 44 < transformation_probe.predict(features(torch.tensor(False))) < 56
+    assert 44 < probe.predict(features(torch.tensor(False))) < 56
 
 
 def test_even_random_features_know_a_sobel_filter(tmp_path):
     config = Config.create("smoke", output_dir=str(tmp_path), base_channels=8, num_images=2048)
-    asked = transformation_probe.question(data.load(config), "sobel", generator())
-    encoder, head = trainer.build(config)
+    asked = probe.question(data.load(config), "sobel", generator())
+    method = build(config)
+    encoder, head = method.encoder, method.head
     found = evaluation.features(encoder, asked, config)
-    assert transformation_probe.predict(found) > 80
+    assert probe.predict(found) > 80
     assert evaluation.project(found, head).test.shape[1] == config.projection_dim

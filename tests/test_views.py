@@ -8,6 +8,7 @@ import torch
 from simclr_lib.config import TRANSFORMS, Config
 from simclr_lib.views import (
     SAMPLERS,
+    branch,
     center_view,
     sample_crop_boxes,
     sample_jitter,
@@ -92,7 +93,7 @@ def test_transformations_happen_as_often_as_stated(name, share):
     config = Config.create("quick", image_size=16 if name != "blur" else 32)
     if name == "blur":
         images = torch.rand(4000, 3, 32, 32, generator=seeded())
-    made = view(images, name, config, seeded(1))
+    made = view(images, branch(config, name), seeded(1))
     changed = (made != images).flatten(1).any(1).float().mean().item()
     assert changed == pytest.approx(share, abs=0.03)
 
@@ -101,7 +102,7 @@ def test_all_transformations_give_valid_views(images):
     assert set(SAMPLERS) == set(TRANSFORMS)
     config = Config.create("quick")
     for name in TRANSFORMS:
-        made = view(images, name, config, seeded())
+        made = view(images, branch(config, name), seeded())
         assert made.shape == (16, 3, 32, 32)
         assert made.dtype == torch.float32
         assert made.min() >= 0
@@ -136,8 +137,10 @@ def test_one_branch_can_stay_untouched(images):
 
 def test_without_a_crop_the_whole_image_is_resized(images):
     config = Config.create("quick", image_size=16)
-    assert view(images, "flip", config, seeded()).shape == (16, 3, 16, 16)
-    assert torch.equal(view(images, "", Config.create("quick"), seeded()), images.float() / 255)
+    assert view(images, branch(config, "flip"), seeded()).shape == (16, 3, 16, 16)
+    assert torch.equal(
+        view(images, branch(Config.create("quick"), ""), seeded()), images.float() / 255
+    )
 
 
 def test_center_view_crops_large_images_only(images):
@@ -155,13 +158,13 @@ def test_blur_sees_clipped_pixels():
     """After a crop that overshoots and no jitter, as in the official pipeline."""
     images = (torch.rand(32, 3, 40, 40, generator=seeded()) > 0.5).float()
     config = Config.create("quick")
-    clipped = view(images, "crop", config, seeded(3))
+    clipped = view(images, branch(config, "crop"), seeded(3))
     assert torch.equal(
-        view(images, "crop+blur", config, seeded(3))[0].amax() <= 1, torch.tensor(True)
+        view(images, branch(config, "crop+blur"), seeded(3))[0].amax() <= 1, torch.tensor(True)
     )
     generator = seeded(3)
-    view(images, "crop", config, generator)
+    view(images, branch(config, "crop"), generator)
     torch.testing.assert_close(
-        SAMPLERS["blur"](clipped, config, generator).clamp(0, 1),
-        view(images, "crop+blur", config, seeded(3)),
+        SAMPLERS["blur"](clipped, branch(config), generator).clamp(0, 1),
+        view(images, branch(config, "crop+blur"), seeded(3)),
     )

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from one_step import VARIANTS, network, updates, views
+from one_step import batches, make, updates, variants
 from test_parallel import assert_equal_updates
 
 from simclr_lib.config import Config
 from simclr_lib.machine import devices, parallel, xla
-from simclr_lib.runs import sweeps
+from simclr_lib.runs import one
 
 pytest.importorskip("torch_xla")
 
@@ -46,13 +46,13 @@ for on_xla, on_cpu in zip(*results):
 # The whole of a run: 26 updates with a log point after each, evaluation, and the record.
 RUN = """
 import sys
-from simclr_lib.runs import sweeps
+from simclr_lib.runs import one
 from simclr_lib.machine import xla
 from simclr_lib.config import Config
 
 config = Config.create("smoke", device="xla", output_dir=sys.argv[1], num_images=208, epochs=4)
 config = config.replace(batch_size=32, base_channels=2, precision=sys.argv[2])
-sweeps.make(sweeps.Job(config))
+one.make(config)
 """
 
 SMALL = {"num_images": 208, "epochs": 1, "batch_size": 32, "base_channels": 2}
@@ -71,7 +71,7 @@ runtime.process_count, runtime.process_index = lambda: 2, lambda: rank
 
 from simclr_lib.machine import parallel
 from simclr_lib.runs import records
-from simclr_lib.runs import sweeps
+from simclr_lib.runs import one
 from simclr_lib.machine import xla
 from simclr_lib.config import Config
 
@@ -82,11 +82,11 @@ def put(x, own=False, put=xla.put, calls=[]):
     return put(parallel.stack_over_processes(x).flatten(0, 1) if own else x)
 
 xla.put, xla._numbers = put, lambda: [0, 1]
-jobs = [sweeps.Job(Config.create("smoke", device="xla", output_dir=place, **SMALL))]
+jobs = [Config.create("smoke", device="xla", output_dir=place, **SMALL)]
 signal.signal(signal.SIGTERM, lambda *_: None)  # what would end the process
 if rank == 1:  # whether there is a record is for the first to say
-    records.path_of(*jobs[0]).parent.mkdir(parents=True)
-    records.path_of(*jobs[0]).write_text("{}")
+    records.path_of(jobs[0]).parent.mkdir(parents=True)
+    records.path_of(jobs[0]).write_text("{}")
 try:
     sweeps.run(jobs)
 except SystemExit as error:
@@ -97,11 +97,11 @@ sweeps.run(jobs)
 
 REFUSED = """
 from simclr_lib import data
-from simclr_lib.train import loop as trainer
+from simclr_lib.train import train
 from simclr_lib.config import Config
 
 config = Config.create("smoke", device="xla", batch_size=30)
-trainer.pretrain(config, data.load(config))
+train(config, data.load(config))
 """
 
 WATCH = """
@@ -151,9 +151,11 @@ def test_devices_make_the_updates_of_the_cpu(devices, tmp_path):
     assert result.returncode == 0, result.stderr
     state = torch.load(path)
     assert state["devices"] == devices
-    assert len(state["found"]) == 2
-    for name, found in state["found"].items():
-        alone = updates(network(torch.float32), views(torch.float32), VARIANTS[name][1])
+    assert len(state["found"]) == 6
+    for case, found in state["found"].items():
+        kind, name = case.split(", ")
+        method, chunks = make(name, torch.float32), variants(name)[kind][1]
+        alone = updates(method, batches(method, torch.float32), chunks)
         assert_equal_updates(found, alone, "float32")
 
 
@@ -209,7 +211,7 @@ def test_two_hosts_make_the_run_of_one_each_with_its_share_of_the_images(tmp_pat
             error = host.communicate(timeout=300)[1]
             assert host.returncode == 0, error
     config = Config.create("smoke", device="cpu", output_dir=str(tmp_path / "cpu"), **SMALL)
-    sweeps.make(sweeps.Job(config))
+    one.make(config)
 
     (two,), (other,), (cpu,) = (
         [json.loads(path.read_text()) for path in (tmp_path / name / "records").iterdir()]

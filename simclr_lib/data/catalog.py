@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from ..checks import refuse
 from ..config import Config
-from ..paths import data_dir
+from ..paths import data_dir, writable
 from . import synthetic
 from .folders import load_folder
 from .images import SYNTHETIC_SEED, Data, ImageSet, split
@@ -18,8 +20,11 @@ def load(config: Config) -> Data:
     """The data set of `config`, downloaded first if it is one that can be.
 
     `num_images` limits the training images. Raises `ValueError` if too few are there for one
-    batch, `FileNotFoundError` if a folder is not as it should be.
+    batch or a download cannot be written, `FileNotFoundError` if a folder is not as it should be,
+    `ConnectionError` if a download fails.
     """
+    if not isinstance(config, Config):
+        refuse("config", config, "a Config, say Config.create('quick', dataset='cifar10')")
     if config.dataset == "synthetic":
         data = _load_synthetic(config)
     elif config.dataset in ("cifar10", "cifar100", "stl10", "fashion_mnist"):
@@ -69,7 +74,7 @@ def _load_torchvision(config: Config) -> Data:
     classes: list[str] = []
 
     def part(**which: object) -> ImageSet:
-        found = kind(str(root), download=True, **which)
+        found = _download(kind, root, config.dataset, **which)
         classes[:] = map(str, found.classes)
         images = torch.as_tensor(np.asarray(found.data))
         labels = found.targets if hasattr(found, "targets") else found.labels
@@ -85,3 +90,18 @@ def _load_torchvision(config: Config) -> Data:
     else:
         train, test, unlabelled = part(train=True), part(train=False), None
     return split(config.dataset, classes, train, test, config, unlabelled)
+
+
+def _download(kind: Any, root: Path, name: str, **which: object) -> Any:
+    """torchvision's data set of this `kind` in `root`, downloaded if it is not there whole."""
+    try:
+        return kind(str(root), download=False, **which)
+    except RuntimeError:  # not there
+        writable(root, "data_dir")
+    try:
+        return kind(str(root), download=True, **which)
+    except (OSError, RuntimeError) as error:
+        raise ConnectionError(
+            f"dataset={name!r} cannot be downloaded to {root}: {error}; `mirror` names another "
+            "address, or put the files there"
+        ) from error

@@ -21,11 +21,7 @@ from ..paths import data_dir
 from .images import SPLIT_SEED, Data, ImageFiles, ImageSet, decode, split
 
 IN_MEMORY_SIZE = 96  # images of up to this many pixels a side are held in memory
-
-
 BAD_SHARE = 0.01  # more unreadable files than this share of a folder are an error
-
-
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 
@@ -65,8 +61,9 @@ def _read_folder(place: Path, classes: Sequence[str], config: Config) -> ImageSe
         entries = sorted(os.scandir(place / name), key=lambda entry: entry.name)
         for entry in entries:
             if Path(entry.name).suffix.lower() in SUFFIXES:
-                facts = entry.stat()
-                stamp.update(f"{name}/{entry.name} {facts.st_size} {facts.st_mtime_ns}".encode())
+                with contextlib.suppress(OSError):  # a link to nowhere: a bad file like others
+                    size, changed = entry.stat().st_size, entry.stat().st_mtime_ns
+                    stamp.update(f"{name}/{entry.name} {size} {changed}".encode())
                 paths.append(Path(entry.path))
                 labels.append(label)
     if not paths:
@@ -88,7 +85,7 @@ def _decode_all(paths: list[Path], labels: list[int], size: int, cache: Path) ->
     def attempt(path: Path) -> np.ndarray | None:
         try:
             return decode(path, size)
-        except (OSError, ValueError, SyntaxError):  # what Pillow raises on damaged files
+        except (OSError, ValueError):
             bad.append(path)
             return None
 
@@ -107,12 +104,12 @@ def _decode_all(paths: list[Path], labels: list[int], size: int, cache: Path) ->
 
 
 def report_bad_files(bad: Sequence[Path], total: int) -> None:
-    """Warn of unreadable files by name; `ValueError` if they are more than BAD_SHARE of `total`."""
+    """Warn of unreadable files by name; `ValueError` if they are more than BAD_SHARE, or all."""
     if not bad:
         return
     names = ", ".join(f"{p.parent.name}/{p.name}" for p in sorted(bad)[:10])
     more = f" and {len(bad) - 10} more" if len(bad) > 10 else ""
     words = f"{len(bad)} of {total} image files cannot be read: {names}{more}"
-    if len(bad) > max(BAD_SHARE * total, 1):
+    if len(bad) > max(BAD_SHARE * total, 1) or len(bad) == total:
         raise ValueError(f"{words}; at most {BAD_SHARE:.0%} may be bad. Mend or remove them")
     warnings.warn(f"{words}; skipped", stacklevel=2)

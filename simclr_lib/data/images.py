@@ -7,6 +7,8 @@ from the training images.
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,9 +18,20 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..checks import refuse
 from ..config import Config
 
 SPLIT_SEED, SYNTHETIC_SEED = 20200213, 2002  # the same split and images for every run
+
+# What Pillow raises on damaged files beside `OSError` and `ValueError`.
+DAMAGED = (
+    Image.DecompressionBombError,
+    EOFError,
+    IndexError,
+    SyntaxError,
+    struct.error,
+    zlib.error,
+)
 
 
 class ImageSet(NamedTuple):
@@ -36,9 +49,14 @@ class ImageSet(NamedTuple):
 
 
 class ImageFiles:
-    """Images on disk: paths and labels int64 (N,). `decode(i)` gives uint8 (3, H, W)."""
+    """Images on disk: paths and labels int64 (N,). `decode(i)` gives uint8 (3, H, W).
+
+    Raises `ValueError` if there is not one label for each path.
+    """
 
     def __init__(self, paths: Sequence[Path], labels: Tensor) -> None:
+        if not isinstance(labels, Tensor) or labels.shape != (len(paths),):
+            refuse("labels", labels, f"an int64 tensor of shape ({len(paths)},), one a path")
         self.paths, self.labels = list(paths), labels
 
     def __len__(self) -> int:
@@ -88,16 +106,19 @@ def split(
     return Data(name, tuple(classes), train, validation, test, unlabelled or train)
 
 
-# --- Folders ------------------------------------------------------------------------------------
-
-
 def decode(path: Path, size: int = 0) -> np.ndarray:
-    """uint8 (H, W, 3) RGB; with `size`, the central square resized to size x size if it differs."""
-    with Image.open(path) as image:
-        image = image if image.mode == "RGB" else image.convert("RGB")
-        if size and image.size != (size, size):
-            side = min(image.size)
-            left, top = (image.width - side) // 2, (image.height - side) // 2
-            box = (left, top, left + side, top + side)
-            image = image.resize((size, size), Image.Resampling.BICUBIC, box=box)
-        return np.asarray(image).copy()
+    """uint8 (H, W, 3) RGB; with `size`, the central square resized to size x size if it differs.
+
+    Raises `OSError` or `ValueError` if the file is not an image or too large to be one.
+    """
+    try:
+        with Image.open(path) as image:
+            image = image if image.mode == "RGB" else image.convert("RGB")
+            if size and image.size != (size, size):
+                side = min(image.size)
+                left, top = (image.width - side) // 2, (image.height - side) // 2
+                box = (left, top, left + side, top + side)
+                image = image.resize((size, size), Image.Resampling.BICUBIC, box=box)
+            return np.asarray(image).copy()
+    except DAMAGED as error:
+        raise ValueError(f"{path} is not an image that can be read: {error}") from error

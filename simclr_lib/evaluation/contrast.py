@@ -1,4 +1,4 @@
-"""The game of the loss on new views of images."""
+"""The game of the loss, played on new views of images: is the other view found? (Table 5)"""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ..config import Config
 from ..data.images import ImageFiles, ImageSet
 from ..losses.nt_xent import ContrastiveMetrics, contrastive_metrics
 from ..machine import devices
+from ..views import branches
 from ..views.batches import batches
 
 
@@ -23,16 +24,18 @@ def contrastive(
     """
     device = devices.choose(config.device)
     dtype = devices.number_format(device, config.precision)
-    network = nn.Sequential(encoder, head).to(device)
     was_training = [encoder.training, head.training]
-    network.eval()
+    encoder.to(device).eval()
+    head.to(device).eval()
+    see = getattr(encoder, "encode", encoder)  # of a method, or the encoder itself
     size = min(config.batch_size, len(images))
     found = []
     whole = config.replace(batch_size=size, chunk_size=0)
-    for views, _ in batches(images, whole, device, 0, len(images) // size, own=False):
-        parts = views.contiguous(memory_format=torch.channels_last).split(512)
+    stream = batches(images, branches(whole), whole, device, 0, len(images) // size, own=False)
+    for batch in stream:
+        parts = torch.cat(batch.views).contiguous(memory_format=torch.channels_last).split(512)
         with devices.autocast(device, dtype):
-            z = torch.cat([network(part) for part in parts])
+            z = torch.cat([head(see(part)) for part in parts])
         found.append(torch.stack(contrastive_metrics(z, config.temperature, config.l2_normalize)))
     encoder.train(was_training[0])
     head.train(was_training[1])

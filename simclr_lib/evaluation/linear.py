@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from .. import views
 from ..checks import number, refuse
 from ..config import Config
 from ..data.images import Data
@@ -147,7 +148,7 @@ def _augmented(encoder, data, config, device, total):  # noqa: ANN001, ANN202
     """h of newly cropped images, and labels, `total` batches."""
     dtype = devices.number_format(device, config.precision)
     f = getattr(encoder, "encode", encoder)
-    for x, labels in batches(data.train, config, device, 0, total, pairs=False):
+    for (x,), labels, _ in batches(data.train, [views.branch(config)], config, device, 0, total):
         with torch.no_grad(), devices.autocast(device, dtype):
             h = f(x.contiguous(memory_format=torch.channels_last))
         yield h.float(), labels

@@ -1,1 +1,25 @@
-"""Runs as data: made once, recorded, compared."""
+"""Runs as data: listed, made once, recorded, compared, foretold."""
+
+from .costs import Cost, cost, estimate, estimate_apart
+from .jobs import choice, grid, not_recorded
+from .one import make
+from .records import add, read
+from .sweeps import run
+from .tables import METRICS, summary, table
+
+__all__ = [
+    "METRICS",
+    "Cost",
+    "add",
+    "choice",
+    "cost",
+    "estimate",
+    "estimate_apart",
+    "grid",
+    "make",
+    "not_recorded",
+    "read",
+    "run",
+    "summary",
+    "table",
+]

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
-
-import torch
-from torch import Tensor, nn
 
 from ..config import Config
 from ..data.images import Data
-from ..losses.table4 import contrastive_loss
 from ..machine import devices, workers
+from ..methods import build
 from ..schedule import total_steps
-from ..train.loop import build
-from ..train.optimizers import LARS
-from ..train.update import train_step
+from ..train.loop import set_up
+from ..train.update import update
 from ..views.batches import batches
+from .jobs import not_recorded, work
 
 
 class Cost(NamedTuple):
@@ -27,33 +25,27 @@ class Cost(NamedTuple):
     memory: int  # bytes, peak of the process or GPU so far
 
     def __str__(self) -> str:
-        time_text = (
-            f"{self.seconds:.0f} s" if self.seconds < 120 else f"{self.seconds / 60:.0f} min"
-        )
-        return f"{self.steps} steps, about {time_text}, {self.memory / 1e9:.1f} GB of memory"
+        short = self.seconds < 120
+        words = f"{self.seconds:.0f} s" if short else f"{self.seconds / 60:.0f} min"
+        return f"{self.steps} steps, about {words}, {self.memory / 1e9:.1f} GB of memory"
 
 
 def estimate(config: Config, data: Data, measured: int = 4) -> Cost:
-    """Time and memory that `pretrain` will need, from a few updates of a throw-away copy."""
-    devices.keep_freed_memory()
-    device = devices.choose(config.device)
-    devices.check_batch(config, device)
-    dtype = devices.number_format(device, config.precision)
-    network = nn.Sequential(*build(config)).to(device, memory_format=torch.channels_last)
-    optimizer = LARS(network.named_parameters(), lr=0.0)
+    """Time and memory that `train` will need, from a few updates of a throw-away copy."""
+    method = build(config, len(data.classes))
+    images = data.train if method.labelled else data.pretrain
+    total = total_steps(len(images), config.batch_size, config.epochs)
     chunks, count = config.chunks, devices.processes(config)
-    total = total_steps(len(data.pretrain), config.batch_size, config.epochs)
     if count > 1:  # the share of one of them, without what they exchange
         share = max(config.batch_size // count // chunks, 2) * chunks
         config = config.replace(batch_size=share, chunk_size=0)
-
-    def objective(z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return contrastive_loss(z, config), z.new_zeros(())
-
-    warm = 2  # the first updates build caches and are not counted
-    times = []
-    for views, labels in batches(data.pretrain, config, device, 0, warm + measured):
-        train_step(network, optimizer, views, labels, objective, dtype, 1, chunks).tolist()
+    device, dtype, optimizer = set_up(config, method)
+    warm, times = 2, []  # the first updates build caches and are not counted
+    stream = batches(
+        images, method.branches(), config, device, 0, warm + measured, prepare=method.prepare
+    )
+    for step, batch in enumerate(stream):
+        update(method, optimizer, batch, step, total, dtype, chunks).tolist()
         times.append(time.perf_counter())
     seconds = (times[-1] - times[warm - 1]) / measured * total
     return Cost(total, seconds, devices.peak_memory(device))
@@ -66,3 +58,17 @@ def estimate_apart(config: Config, data: Data) -> Cost:
 
 def _estimate(config: Config, data: Data, send: Any) -> Cost:
     return estimate(config, data)
+
+
+def cost(jobs: Sequence[Config], images: Data) -> str:
+    """What the jobs not yet recorded will take, in words, measured on a few updates of one."""
+    todo = not_recorded(jobs)
+    largest = max(todo, key=work, default=None)
+    if largest is None:
+        return "all recorded: nothing to train"
+    runs = "1 run" if len(todo) == 1 else f"{len(todo)} runs"
+    if not work(largest):
+        return f"{runs}, nothing to train"
+    one = estimate(largest, images)
+    minutes = one.seconds / 60 * sum(map(work, todo)) / work(largest)
+    return f"{runs} to train, about {minutes:.1f} min, {one.memory / 1e9:.1f} GB of memory each"

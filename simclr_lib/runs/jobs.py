@@ -1,31 +1,25 @@
-"""Lists of runs to make."""
+"""Lists of runs to make: a job is a `Config`, and a sweep is a list of them."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from ..config import Config
-
-if TYPE_CHECKING:
-    pass
-
-
-class Job(NamedTuple):
-    """One network of a sweep: how it is made, one of `METHODS`, and with which parameters."""
-
-    config: Config
-    method: str = "SimCLR"
+from ..machine import devices, parallel
+from ..methods import METHODS
+from . import records
 
 
-def grid(config: Config, method: str = "SimCLR", **axes: Sequence[Any]) -> list[Job]:
+def grid(config: Config, **axes: Sequence[Any]) -> list[Config]:
     """A job for every combination of the values of the axes, which are names of parameters.
 
-    The last axis varies fastest. Raises `ValueError` for a name or value that `Config` refuses.
+    `method` is a parameter like any other. The last axis varies fastest. Raises `ValueError` for a
+    name or value that `Config` refuses.
     """
     combinations = itertools.product(*axes.values())
-    return [Job(config.replace(**dict(zip(axes, c, strict=True))), method) for c in combinations]
+    return [config.replace(**dict(zip(axes, values, strict=True))) for values in combinations]
 
 
 def choice(name: str, given: Any, everything: Sequence[Any]) -> list[Any]:
@@ -45,3 +39,17 @@ def choice(name: str, given: Any, everything: Sequence[Any]) -> list[Any]:
     if not values or (kind is str and not set(values) <= set(everything)):
         raise ValueError(f"{name}={given!r} is not valid; use all, or some of {shown}, joined by +")
     return values
+
+
+def not_recorded(jobs: Sequence[Config]) -> list[Config]:
+    """Those that the user's records do not hold, each once; of several hosts, as the first says."""
+    if any(job.device == "xla" for job in jobs):
+        devices.choose("xla")  # here the hosts find each other
+    once = list(dict.fromkeys(jobs))
+    there = parallel.from_first(lambda: [records.path_of(job).exists() for job in once])
+    return [job for job, recorded in zip(once, there, strict=True) if not recorded]
+
+
+def work(job: Config) -> float:
+    """What the time of a run is about proportional to; 0 if nothing is trained."""
+    return METHODS[job.method].passes * job.epochs * job.width * job.depth

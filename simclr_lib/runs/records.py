@@ -10,16 +10,15 @@ from __future__ import annotations
 import datetime
 import json
 import platform
-import re
 import uuid
 from pathlib import Path
 from typing import Any
 
+from .. import paths
 from ..config import Config
 from ..identity import run_id
 from ..machine import devices
 from ..machine.versions import commit, version
-from ..paths import output_dir, project_root
 
 PACKAGES = ("torch", "torchvision", "torch_xla", "numpy", "scikit-learn")
 
@@ -30,6 +29,7 @@ def make(config: Config, metrics: dict[str, float], **more: Any) -> dict[str, An
     versions = {"python": platform.python_version()} | {p: version(p) for p in PACKAGES}
     return {
         "metrics": metrics,
+        "method": config.method,
         **more,
         "seed": config.seed,
         "config": config.as_record(),
@@ -51,26 +51,22 @@ def write(record: dict[str, Any], directory: Path, name: str) -> Path:
     return path
 
 
-def add(
-    config: Config, method: str, metrics: dict[str, float], run: Any = None, **more: Any
-) -> dict[str, Any]:
-    """Record one network in the user's pool; a repetition replaces its earlier record.
+def add(config: Config, metrics: dict[str, float], run: Any = None, **more: Any) -> dict[str, Any]:
+    """Record one run in the user's pool; a repetition replaces its earlier record.
 
-    `method` says how it was trained ("SimCLR", "random", ...), `run` is what the trainer returned,
-    `more` are further fields.
+    `run` is what `train` returned, `more` are further fields.
     """
     if run is not None:
         more |= {"history": run.history, "seconds": round(run.seconds, 1), **(run.facts or {})}
-    record = make(config, metrics, method=method, **more)
-    path = path_of(config, method)
+    record = make(config, metrics, **more)
+    path = path_of(config)
     write(record, path.parent, path.stem)
     return record
 
 
-def path_of(config: Config, method: str) -> Path:
+def path_of(config: Config) -> Path:
     """Where the user's record of a run is, or will be."""
-    label = "-".join(re.findall(r"[a-z0-9]+", method.lower()))
-    return output_dir(config) / "records" / f"{run_id(config, label)}.json"
+    return paths.output_dir(config) / "records" / f"{run_id(config)}.json"
 
 
 def read(config: Config | None = None) -> list[dict[str, Any]]:
@@ -79,16 +75,16 @@ def read(config: Config | None = None) -> list[dict[str, Any]]:
     Each gets a field `source`: "reference" or "yours". A parameter that did not exist when a record
     was made has its default, which is what was done then. A damaged file raises `ValueError`.
     """
-    places = {"reference": project_root() / "reproductions" / "records"}
+    places = {"reference": paths.project_root() / "reproductions" / "records"}
     if config is not None:
-        places["yours"] = output_dir(config) / "records"
+        places["yours"] = paths.output_dir(config) / "records"
     defaults = Config().as_record()
     found = []
     for source, directory in places.items():
         for path in sorted(directory.glob("*.json")):
             try:
                 record = json.loads(path.read_text("utf-8"))
-                record["config"] = defaults | record["config"]
+                record["config"] = defaults | record["config"] | {"method": record["method"]}
             except (KeyError, TypeError, ValueError) as error:
                 raise ValueError(f"{path} is not a record: {error}; delete or mend it") from error
             found.append({"source": source, **record})

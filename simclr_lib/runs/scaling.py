@@ -14,9 +14,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..config import Config
+from ..methods import Method, build
 from ..networks.layers import BatchNorm
 from ..networks.resnet import parameter_count
-from ..train.loop import build
 
 # How often a number that a convolution writes is moved in an update. Forward: written, read for the
 # moments, read and written by the normalisation, read by the next convolution. Backward: gradient
@@ -71,9 +71,13 @@ class Prediction(NamedTuple):
         return self.arithmetic + self.traffic + self.exchange
 
 
+def _network(method: Method) -> nn.Module:
+    return nn.Sequential(method.encoder, getattr(method, "head", nn.Identity()))
+
+
 def measure(config: Config) -> Network:
     """Count what a view of `config` costs; no number is computed (PyTorch's meta device)."""
-    network = nn.Sequential(*build(config)).to("meta").train()
+    network = _network(build(config)).to("meta").train()
     written = []
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

@@ -1,10 +1,13 @@
-"""Saving and resuming: atomic files that hold numbers only.
+"""What a run leaves on disk: a checkpoint while it trains, its weights when it is finished.
 
-Loading uses PyTorch's weights-only reader: a checkpoint can be wrong, but it cannot run code.
+A file appears complete or not at all, and holds numbers and words only: PyTorch's weights-only
+reader can meet a wrong file, but it runs no code. A checksum of the content, and the name of the
+run it belongs to, lie inside.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import uuid
@@ -12,27 +15,91 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
-FORMAT = 1
+from ..config import Config
+from ..identity import run_id
+from ..machine import devices, parallel
+from ..methods import Method, build
+from ..paths import output_dir
+
+FORMAT = 2
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
     """Write `state` (tensors, numbers, strings, lists and dicts of them) to `path`, or nothing.
 
-    The file appears complete or not at all, also if the machine stops in the middle: it is written
-    beside `path`, flushed to disk, and renamed.
+    The file is written beside `path`, flushed to disk, and renamed: it is complete or absent, also
+    if the machine stops in the middle, or its disk is full (`OSError`).
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")  # two hosts may save
+    whole = torch.utils._pytree.tree_map_only(Tensor, lambda tensor: tensor.cpu(), state)
+    whole = {"format": FORMAT, "checksum": checksum(whole), **whole}
     try:
         with beside.open("wb") as file:
-            torch.save({"format": FORMAT, **_on_cpu(state)}, file)
+            torch.save(whole, file)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
+    except RuntimeError as error:  # how PyTorch's writer says that the disk is full
+        raise OSError(f"{path} could not be written: {error}") from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def load(path: Path, run: str = "", parts: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What `save` wrote, on the CPU: of the run named `run` if given, with all of `parts`.
+
+    Raises `FileNotFoundError` if there is none, and `ValueError` if the file is damaged, not ours,
+    of another run, or lacks a part.
+    """
+    path = Path(path)
+    again = "delete it to start again"
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        ours = isinstance(state, dict) and state.pop("format", None) == FORMAT
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"{path} is damaged or not a checkpoint; {again}") from error
+    if not ours:
+        raise ValueError(f"{path} is not a checkpoint of format {FORMAT}; {again}")
+    if state.pop("checksum", None) != checksum(state):
+        raise ValueError(f"{path} is damaged: its content is not what was written; {again}")
+    if run and state.get("run") != run:
+        raise ValueError(f"{path} is of the run {state.get('run')}, not of {run}; {again}")
+    missing = [part for part in parts if part not in state]
+    if missing:
+        raise ValueError(f"{path} lacks {', '.join(missing)}; {again}")
+    return state
+
+
+def checksum(content: Any) -> str:
+    """SHA-256 of tensors, numbers and strings in lists and dicts: of their types and values."""
+    digest = hashlib.sha256()
+
+    def add(value: Any) -> None:
+        if isinstance(value, Tensor):
+            digest.update(f"{value.dtype} {tuple(value.shape)}".encode())
+            plain = value.detach().contiguous().reshape(-1)
+            digest.update(plain.view(torch.uint8).numpy() if plain.numel() else b"")
+        elif isinstance(value, dict):
+            digest.update(b"{")
+            for key, item in value.items():
+                add(key)
+                add(item)
+        elif isinstance(value, list | tuple):
+            digest.update(f"[{len(value)}".encode())
+            for item in value:
+                add(item)
+        else:
+            digest.update(f"{type(value).__name__} {value!r}".encode())
+
+    add(content)
+    return digest.hexdigest()
 
 
 def remove(path: Path) -> None:
@@ -41,21 +108,83 @@ def remove(path: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def _on_cpu(state: Any) -> Any:
-    """The same, with tensors on the CPU: any machine can read them."""
-    return torch.utils._pytree.tree_map_only(torch.Tensor, lambda tensor: tensor.cpu(), state)
+def checkpoint_path(config: Config) -> Path:
+    """One file for each method and set of parameters, with the name of its record."""
+    return output_dir(config) / "checkpoints" / f"{run_id(config)}.pt"
 
 
-def load(path: Path) -> dict[str, Any]:
-    """What `save` wrote, on the CPU. Raises `ValueError` if the file is damaged or not ours."""
+def weights_path(config: Config) -> Path:
+    """Where the weights of a finished run are."""
+    return output_dir(config) / "weights" / f"{run_id(config)}.pt"
+
+
+def save_run(config: Config, state: dict[str, Any]) -> None:
+    """Write the checkpoint of a run; see `resume` for what `state` holds."""
+    save(checkpoint_path(config), {"run": run_id(config), **state})
+
+
+def resume(config: Config, method: nn.Module, optimizer: Optimizer) -> dict[str, Any] | None:
+    """Put a run's checkpoint, if there is one, into method and optimizer; the rest of it.
+
+    It has no trace of how many processes wrote it; process 0 reads it for all.
+    """
+    path, parts = (
+        checkpoint_path(config),
+        ("method", "optimizer", "history", "pending", "step", "seconds"),
+    )
+    state = parallel.from_first(
+        lambda: load(path, run_id(config), parts) if path.exists() else None
+    )
+    if state is None:
+        return None
+    _put(state["method"], method, path)
+    optimizer.load_state_dict(state["optimizer"])
+    device = next(method.parameters()).device
+    return state | {"pending": [metrics.to(device) for metrics in state["pending"]]}
+
+
+def forget(config: Config) -> None:
+    """Remove the checkpoint of a run, so that it is trained anew when it is asked for again."""
+    remove(checkpoint_path(config))
+
+
+def keep(method: Method, config: Config | None = None) -> Path:
+    """Write the weights of a finished run to `OUTPUT_DIR/weights/`, where `trained` finds them."""
+    config = config or method.config
+    path = weights_path(config)
+    state = {"method": method.state_dict(), "config": config.as_record()}
+    save(path, {"run": run_id(config), **state})
+    return path
+
+
+def trained(config: Config, classes: int = 0, make: type[Method] | None = None) -> Method:
+    """The method, with all its parts, that a finished run left in `OUTPUT_DIR/weights/`.
+
+    `classes` as for `build`; `make` is the class, if it is none of `METHODS`. Raises
+    `FileNotFoundError` if there are no weights of these parameters.
+    """
+    devices.choose(config.device)  # with several hosts, what the first has counts
+    if make is not None:
+        config = config.of_method(make.name)
+    path = weights_path(config)
+    state = parallel.from_first(
+        lambda: load(path, run_id(config), ("method",)) if path.exists() else None
+    )
+    if state is None:
+        raise FileNotFoundError(
+            f"no weights of such a run in {path.parent}; delete its record, if it has one, and "
+            "train it again"
+        )
+    method = make(config, classes) if make else build(config, classes)
+    _put(state["method"], method, path)
+    return method
+
+
+def _put(weights: dict[str, Tensor], method: nn.Module, path: Path) -> None:
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
+        method.load_state_dict(weights)
+    except RuntimeError as error:
         raise ValueError(
-            f"{path} is damaged or not a checkpoint; delete it to start again"
+            f"{path} does not fit {type(method).__name__}, which may have changed since; delete it "
+            f"to start again ({str(error).splitlines()[-1].strip()})"
         ) from error
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise ValueError(f"{path} is not a checkpoint of format {FORMAT}; delete it to start again")
-    return state

@@ -3,10 +3,14 @@
 from .draws import Random, Share, draw, sample_crop_boxes, sample_jitter, sometimes, uniform
 from .views import (
     SAMPLERS,
+    Batch,
+    Branch,
+    branch,
     branches,
     center_view,
     distort,
     first_crop,
+    make_views,
     to_float,
     two_views,
     view,
@@ -14,13 +18,17 @@ from .views import (
 
 __all__ = [
     "SAMPLERS",
+    "Batch",
+    "Branch",
     "Random",
     "Share",
+    "branch",
     "branches",
     "center_view",
     "distort",
     "draw",
     "first_crop",
+    "make_views",
     "sample_crop_boxes",
     "sample_jitter",
     "sometimes",

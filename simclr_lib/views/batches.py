@@ -7,7 +7,7 @@ anywhere goes on with exactly the batches it would have seen.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -18,7 +18,10 @@ from ..config import Config
 from ..data.folders import report_bad_files
 from ..data.images import ImageFiles, ImageSet
 from ..machine import devices, parallel
-from .views import Random, Share, branches, center_view, distort, first_crop, two_views, view
+from .draws import Random, Share
+from .views import Batch, Branch, center_view, distort, first_crop, make_views, shared_crop, view
+
+Prepare = Callable[[Batch, Random], Batch]  # see `methods.Method.prepare`
 
 
 def epoch_order(num_images: int, seed: int, epoch: int) -> Tensor:
@@ -55,19 +58,22 @@ def draw_seed(*numbers: int) -> int:
 
 def batches(
     images: ImageSet | ImageFiles,
+    branches: Sequence[Branch],
     config: Config,
     device: torch.device,
     first: int,
     last: int,
-    pairs: bool = True,
+    *,
+    prepare: Prepare | None = None,
     own: bool = True,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Views and labels of updates `first` to `last` - 1, on `device`.
+) -> Iterator[Batch]:
+    """The batches of updates `first` to `last` - 1 on `device`: views, labels, which images.
 
-    With `pairs` the views are float32 (2N, 3, S, S), rows i and i + N of one image; without, one
-    view of each image, (N, 3, S, S), made by `config.augmentations`. Labels are int64 (N,). Where
-    several processes train together, each gets the views of its `own` rows of the batch (on XLA
-    they become a part of the tensor of all), or if that is false all views, as if it were alone.
+    A view for each branch, float32 (N, 3, S, S); labels and index int64 (N,). `prepare` may change
+    a batch, with draws of its own from the same generator. Of `config` count `batch_size`, `seed`
+    and `workers`. Where several processes train together, each gets its `own` rows of the batch (on
+    XLA they become a part of the tensor of all), or if that is false all, as if it were alone.
+    Raises `ValueError` if there are fewer images than a batch has.
     """
     if config.batch_size > len(images):
         raise ValueError(
@@ -75,18 +81,31 @@ def batches(
         )
     order = batch_indices(len(images), config.batch_size, config.seed, first, last)
     if isinstance(images, ImageFiles):
-        yield from _file_batches(images, config, device, order, first, pairs, own)
-        return
+        made = _file_batches(images, branches, config, device, order, first, own)
+    else:
+        made = _memory_batches(images, branches, config, device, order, first, own)
+    for batch, generator in made:
+        batch = prepare(batch, generator) if prepare else batch
+        yield batch._replace(views=tuple(devices.spread(x) for x in batch.views))
+
+
+def _memory_batches(
+    images: ImageSet,
+    branches: Sequence[Branch],
+    config: Config,
+    device: torch.device,
+    order: Iterator[Tensor],
+    first: int,
+    own: bool,
+) -> Iterator[tuple[Batch, Random]]:
+    """`batches` of images in memory, each with its generator: the device makes the views."""
     rows, put, share = _part(config.batch_size, device, own)
     source = torch.device("cpu") if device.type == "xla" else device  # where all images are kept
     pixels, labels = images.images.to(source), images.labels.to(source)
     for step, indices in enumerate(order, start=first):
-        chosen, generator = indices[rows].to(source), step_generator(config.seed, step, share)
-        x, y = put(pixels[chosen], device), put(labels[chosen], device)
-        if pairs:
-            yield devices.spread(two_views(x, config, generator)), y
-        else:
-            yield devices.spread(view(x, config.augmentations, config, generator)), y
+        index, generator = indices[rows].to(source), step_generator(config.seed, step, share)
+        x, y, which = (put(part, device) for part in (pixels[index], labels[index], index))
+        yield Batch(make_views(x, branches, generator), y, which), generator
 
 
 def _part(
@@ -101,30 +120,32 @@ def _part(
 class _Crops(Dataset):
     """Decodes and crops one large image, once for each branch, in a worker process."""
 
-    def __init__(self, files: ImageFiles, config: Config, names: tuple[str, ...]) -> None:
-        self.files, self.config, self.names = files, config, names
+    def __init__(self, files: ImageFiles, branches: Sequence[Branch], size: int = 0) -> None:
+        self.files, self.branches, self.size = files, branches, size
 
-    def __getitem__(self, item: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-        """(branches, 3, S, S), the label, and the index of an unreadable file or -1."""
+    def __getitem__(self, item: tuple[int, int]) -> tuple[list[Tensor], Tensor, int, int]:
+        """A crop (3, S, S) for each branch, or without branches the central view of `size` pixels;
+        the label, which image it is, and the index of an unreadable file or -1."""
         seed, index = item
-        bad = -1
-        for attempt in range(index, index + 10):  # in place of a bad file, the next good one
-            try:
-                image = self.files.decode(attempt % len(self.files))[None]
-                break
-            except (OSError, ValueError, SyntaxError):
-                bad = index
-        else:
-            raise ValueError(f"10 files in a row cannot be read, from {self.files.paths[index]}")
+        image, read, bad = self._read(index)
         generator = Generator().manual_seed(seed)
-        if self.config.shared_crop and len(self.names) == 2:
-            crops = [first_crop(image, "crop", self.config, generator)[0].clamp_(0, 1)] * 2
-        elif self.names:
-            crops = [first_crop(image, names, self.config, generator)[0] for names in self.names]
+        if not self.branches:
+            crops = [center_view(image, self.size)]
+        elif self.branches[0].shared_crop:
+            crops = [shared_crop(image, self.branches[0], generator)] * len(self.branches)
         else:
-            crops = [center_view(image, self.config.image_size)]
-        label = self.files.labels[attempt % len(self.files)]
-        return torch.cat(crops), label, torch.tensor(bad)
+            crops = [first_crop(image, how, generator)[0] for how in self.branches]
+        return [crop[0] for crop in crops], self.files.labels[read], read, bad
+
+    def _read(self, index: int) -> tuple[Tensor, int, int]:
+        """An image (1, 3, H, W), its index, and `index` if another stands for that bad file."""
+        for attempt in range(index, index + 10):  # in place of a bad file, the next good one
+            read = attempt % len(self.files)
+            try:
+                return self.files.decode(read)[None], read, -1 if attempt == index else index
+            except (OSError, ValueError, SyntaxError):
+                continue
+        raise ValueError(f"10 files in a row cannot be read, from {self.files.paths[index]}")
 
 
 def _outlive_sigterm(worker: int) -> None:
@@ -134,15 +155,14 @@ def _outlive_sigterm(worker: int) -> None:
 
 def _file_batches(
     files: ImageFiles,
+    branches: Sequence[Branch],
     config: Config,
     device: torch.device,
     order: Iterator[Tensor],
     first: int,
-    pairs: bool,
     own: bool,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """`batches` for images on disk: workers crop, the device distorts."""
-    names = branches(config) if pairs else (config.augmentations,)
+) -> Iterator[tuple[Batch, Random]]:
+    """`batches` of images on disk, each with its generator: workers crop, the device distorts."""
     rows, put, share = _part(config.batch_size, device, own)
     places = range(config.batch_size)[rows]
     items = (  # made as they are needed: a long run has more than fit in memory
@@ -150,24 +170,24 @@ def _file_batches(
         for step, indices in enumerate(order, start=first)
     )
     loader = DataLoader(
-        _Crops(files, config, names),
+        _Crops(files, branches),
         batch_sampler=items,
         num_workers=config.workers,
         worker_init_fn=_outlive_sigterm,
     )
     bad: set[int] = set()
-    for step, (crops, labels, failed) in enumerate(loader, start=first):
+    for step, (crops, labels, index, failed) in enumerate(loader, start=first):
         _note_bad(bad, failed, files)
         generator = step_generator(config.seed, step, share)
-        made = []
-        for branch, transforms in enumerate(names):
-            x = put(crops[:, branch], device)
-            if pairs and config.shared_crop:
-                made.append(view(x, transforms, config, generator))
-            else:
-                rest = first_crop(crops[:0, branch], transforms, config, generator)[1]
-                made.append(distort(x, rest, config, generator))
-        yield devices.spread(torch.cat(made)), put(labels, device)
+        views = []
+        for how, crop in zip(branches, crops, strict=True):
+            x = put(crop, device)
+            if how.shared_crop:
+                views.append(view(x, how, generator))
+            else:  # of the first crop only the names that are left are wanted
+                names = first_crop(crop[:0], how, generator)[1]
+                views.append(distort(x, names, how, generator))
+        yield Batch(tuple(views), put(labels, device), put(index, device)), generator
 
 
 def _note_bad(bad: set[int], failed: Tensor, files: ImageFiles) -> None:
@@ -193,12 +213,12 @@ def center_batches(
             yield x, labels, torch.ones_like(labels, dtype=torch.bool)
         return
     loader = DataLoader(
-        _Crops(images, config, ()),
+        _Crops(images, (), config.image_size),
         batch_size=batch_size,
         sampler=[(0, index) for index in range(len(images))],
         num_workers=config.workers,
     )
     bad: set[int] = set()
-    for crops, labels, failed in loader:
+    for (crops,), labels, _, failed in loader:
         _note_bad(bad, failed, images)
-        yield devices.put(crops[:, 0], device), labels, failed < 0
+        yield devices.put(crops, device), labels, failed < 0
