@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from simclr_lib.config import Config
+from simclr_lib.methods import build
 from simclr_lib.schedule import scaled_learning_rate, total_steps, warmup_cosine, warmup_steps
-from simclr_lib.train.loop import build
 from simclr_lib.train.optimizers import EXCLUDED, LARS
 
 
@@ -176,7 +176,7 @@ def trained(optimizer, parameters):
 def test_without_names_the_same_tensors_of_our_network_are_excluded(exclude):
     found = []
     for with_names in (True, False):
-        network = torch.nn.Sequential(*build(Config.create("smoke")))
+        network = build(Config.create("smoke"))
         given = network.named_parameters() if with_names else network.parameters()
         options = {"weight_decay": 0.1, "exclude_from_weight_decay": exclude}
         found.append(trained(LARS(given, 1.0, **options), list(network.parameters())))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from ..checks import refuse, tensor
-from ..data.images import ImageFiles, ImageSet
+from ..checks import positive, refuse, tensor
+from ..data.images import Data, ImageFiles, ImageSet
+from ..machine import devices
 
 PARTS = ("train", "validation", "test")
 Found = TypeVar("Found", bound=Any)  # `Features`
@@ -96,3 +98,28 @@ def checked_pixels(name: str, x: Any) -> Tensor:
     if floats and not (x.min() >= 0 and x.max() <= 1):
         refuse(name, x, f"{valid}; it has {x.min():.3g} to {x.max():.3g}")
     return x.float() if floats else x
+
+
+def checked_labels(data: Data, *parts: str) -> None:
+    """Refuse images without a label, or with one that is not of `data.classes`."""
+    for part in parts:
+        labels, rows = getattr(data, part).labels, len(getattr(data, part))
+        class_numbers(f"data.{part}.labels", labels, rows, classes=len(data.classes))
+
+
+def checked_place(device: Any) -> torch.device:
+    """Where L-BFGS runs; refuses XLA, which would compile anew at every look at a number."""
+    if str(device).startswith("xla"):
+        refuse("device", str(device), "what `devices.for_probes` says; L-BFGS looks at numbers")
+    return devices.choose(str(device))
+
+
+def checked_grid(l2_grid: Any) -> tuple[float, ...]:
+    """The l2 weights to choose from; refuses none, and what is not above 0."""
+    valid = "numbers above 0, one or more"
+    if isinstance(l2_grid, str) or not isinstance(l2_grid, Iterable):
+        refuse("l2_grid", l2_grid, valid)
+    grid = tuple(l2_grid) or refuse("l2_grid", (), valid)
+    for l2 in grid:
+        positive("l2_grid", l2, valid)
+    return grid

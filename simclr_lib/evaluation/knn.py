@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..checks import number, refuse
+from ..checks import number, whole
 from ..losses.nt_xent import l2_normalize
 from .doors import checked
 from .features import Features, accuracy
@@ -18,16 +18,14 @@ def knn(found: Features, k: int = 20, temperature: float = 0.07) -> float:
     predicted. Raises `ValueError` if `k` or `temperature` is not above 0, or for features and
     labels that cannot be used: no rows, NaN, other widths, images without labels.
     """
-    number("k", k, "a whole number, 1 or above", low=1)
-    if isinstance(k, float):
-        refuse("k", k, "a whole number, 1 or above")
+    whole("k", k, low=1)
     number("temperature", temperature, "a number, 1e-6 or above", low=1e-6)
     found = checked(found, "train", "test")
     train = l2_normalize(found.train)
     classes = int(found.train_labels.max()) + 1
     predicted = []
     for queries in l2_normalize(found.test).split(1024):
-        similarity, nearest = (queries @ train.T).topk(min(k, len(train)), dim=1)  # (n, k)
+        similarity, nearest = (queries @ train.T).topk(min(int(k), len(train)), dim=1)  # (n, k)
         weights = similarity / temperature
         nearest_weight = weights[:, :1]
         weights -= nearest_weight - nearest_weight.clamp(-60, 60)  # or exp would overflow, or be 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -11,14 +9,13 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from .. import views
-from ..checks import number, refuse
 from ..config import Config
 from ..data.images import Data
 from ..machine import devices
 from ..networks.heads import linear_classifier
 from ..schedule import scaled_learning_rate, total_steps, warmup_cosine
 from ..views.batches import batches, epoch_order
-from .doors import PARTS, checked, class_numbers
+from .doors import PARTS, checked, checked_grid, checked_labels, checked_place
 from .features import Features, accuracy, as_at_test, features
 
 L2_GRID = tuple(10.0**power for power in range(-6, 2))  # on the mean loss; the paper has 45 values
@@ -38,15 +35,11 @@ def linear_probe(
 
     Features are standardised with the training images' mean and deviation. The l2 weight (times
     half the squared weights, beside the *mean* cross-entropy) is chosen on validation; with the
-    chosen one, train and validation together are fitted and test is judged, once; a class that
-    only test has is never predicted. Raises `ValueError` for an XLA device, which would compile
-    anew at every look at a number, for an `l2_grid` that is empty or not above 0, and for features
-    and labels that cannot be used: no rows, NaN, other widths, images without labels.
+    chosen one, train and validation together are fitted and test is judged, once. Raises
+    `ValueError` for an XLA device, which would compile anew at every look at a number, an `l2_grid`
+    that is empty or not above 0, and what `doors.checked` refuses of features and labels.
     """
-    if str(device).startswith("xla"):
-        refuse("device", str(device), "what `devices.for_probes` says; L-BFGS looks at numbers")
-    place = devices.choose(str(device))
-    l2_grid = _checked_grid(l2_grid)
+    place, l2_grid = checked_place(device), checked_grid(l2_grid)
     found = checked(found, *PARTS, least=2)
     mean, std = found.train.mean(dim=0), found.train.std(dim=0).clamp_min(1e-6)
     (train, y_train), (validation, y_validation), (test, y_test) = (
@@ -62,18 +55,6 @@ def linear_probe(
     together = torch.cat([train, validation]), torch.cat([y_train, y_validation])
     weights = _logistic_regression(*together, weights, l2)
     return Probe(accuracy(_predict(test, weights), y_test), l2)
-
-
-def _checked_grid(l2_grid: Iterable[float]) -> tuple[float, ...]:
-    valid = "numbers above 0, one or more"
-    if isinstance(l2_grid, str) or not isinstance(l2_grid, Iterable):
-        refuse("l2_grid", l2_grid, valid)
-    grid = tuple(l2_grid)
-    if not grid:
-        refuse("l2_grid", grid, valid)
-    for l2 in grid:
-        number("l2_grid", l2, valid, low=sys.float_info.min)
-    return grid
 
 
 def _logistic_regression(x: Tensor, y: Tensor, start: Tensor, l2: float) -> Tensor:
@@ -110,12 +91,9 @@ def linear_probe_sgd(encoder: nn.Module, data: Data, config: Config, augment: bo
     pass sees new crops and flips through the frozen encoder, as in the paper; without, it sees the
     plain images, which is far cheaper. Unlike the paper's, the features are standardised (mean
     and deviation of the plain training images): the stated rate then suits any encoder. Raises
-    `ValueError` for images that `encode` refuses, and for train or test images without a label or
-    with one that `data.classes` does not have.
+    `ValueError` for what `encode` refuses, and labels that `data.classes` does not have.
     """
-    for part in ("train", "test"):
-        labels, rows = getattr(data, part).labels, len(getattr(data, part))
-        class_numbers(f"data.{part}.labels", labels, rows, classes=len(data.classes))
+    checked_labels(data, "train", "test")
     device = devices.choose(config.device)
     crops = config.replace(augmentations="crop+flip", second_view="")
     fixed = features(encoder, data, config)  # also moves the encoder to the device

@@ -12,7 +12,7 @@ import warnings
 import torch
 from torch import Generator, Tensor
 
-from ..checks import number, refuse
+from ..checks import one_of, refuse, whole
 from ..config import Config
 from ..data.images import Data, ImageFiles, ImageSet
 from ..views import operations as ops
@@ -32,7 +32,7 @@ def pretraining(config: Config, task: str) -> Config:
     added to the first only, so that z has to match an image with and one without. Colour is in the
     default already. Raises `ValueError` for an unknown task.
     """
-    _check(task)
+    one_of("task", task, tuple(CHANCE))
     plain = config.augmentations
     if task == "grayscale":
         return config
@@ -48,7 +48,7 @@ def transform(images: Tensor, task: str, generator: Generator) -> tuple[Tensor, 
     the same size as in `views`) and "sobel": 1 with probability 0.5. `images` uint8 or float in
     0..1, (N, 3, S, S). Raises `ValueError` for others, and without a generator.
     """
-    _check(task)
+    one_of("task", task, tuple(CHANCE))
     x = to_float(checked_pixels("images", images))
     if task == "rotation" and x.shape[2] != x.shape[3]:
         refuse("images", images, "square, of shape (N, 3, S, S), to be turned")
@@ -90,10 +90,8 @@ def predict(found: Features, seed: int = 0, hidden: int = 128) -> float:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
-    for name, value, low in (("seed", seed, 0), ("hidden", hidden, 1)):
-        number(name, value, f"a whole number, {low} or above", low, 2**32 - 1)
-        if isinstance(value, float):
-            refuse(name, value, f"a whole number, {low} or above")
+    whole("seed", seed, low=0, high=2**32 - 1)
+    whole("hidden", hidden, low=1)
     found = checked(found, *PARTS, least=2)
     mean, std = found.train.mean(dim=0), found.train.std(dim=0).clamp_min(1e-6)
     x = (torch.cat([found.train, found.validation]) - mean) / std
@@ -110,8 +108,3 @@ def predict(found: Features, seed: int = 0, hidden: int = 128) -> float:
         network.fit(x.numpy(), y.numpy())
     predicted = torch.from_numpy(network.predict(((found.test - mean) / std).numpy()))
     return accuracy(predicted, found.test_labels)
-
-
-def _check(task: str) -> None:
-    if task not in CHANCE:
-        refuse("task", task, f"one of {', '.join(CHANCE)}")
