@@ -45,7 +45,7 @@ def encode(
     images = checked_images(images)
     device = devices.choose(config.device)
     dtype = devices.number_format(device, config.precision)
-    encoder = encoder.to(device, memory_format=torch.channels_last)
+    encoder = encoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     f = getattr(encoder, "encode", encoder)
     before = [t.clone() for t in encoder.state_dict().values()]
     found, labels = [], []

@@ -8,6 +8,7 @@ transformation, z should not know it; h may.
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -71,7 +72,7 @@ def question(data: Data, task: str, generator: Generator) -> Data:
 
     Raises `ValueError` for data that are files, not images in memory.
     """
-    parts = {}
+    parts: dict[str, Any] = {}
     for name in PARTS:
         part = getattr(data, name)
         if isinstance(part, ImageFiles):

@@ -74,6 +74,13 @@ def scalar(value: float | Tensor, like: Tensor) -> float | Tensor:
     return torch.full((), value, dtype=torch.promote_types(like.dtype, torch.float32))
 
 
+def kept(state: dict[str, Tensor], w: Tensor) -> Tensor:
+    """The momentum of w; zeros at first."""
+    if "momentum" not in state:
+        state["momentum"] = torch.zeros_like(w)
+    return state["momentum"]
+
+
 def _left_out(rule: str, expressions: tuple[str, ...], name: str | None, w: Tensor) -> bool:
     """Whether the rule leaves this tensor out: by its name, or if it has none by its shape."""
     if name is not None:

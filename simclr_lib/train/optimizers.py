@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ..schedule import scaled_learning_rate, total_steps, warmup_cosine, warmup_steps
-from .groups import EXCLUDED, alike, divided, listed, patterns, scalar
+from .groups import EXCLUDED, alike, divided, kept, listed, patterns, scalar
 
 __all__ = [
     "EXCLUDED",
@@ -60,8 +60,8 @@ class LARS(Optimizer):
         exclude_from_weight_decay: Sequence[str] | None = EXCLUDED,
         exclude_from_adaptation: Sequence[str] | None = None,
     ) -> None:
-        defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "eta": eta}
-        defaults |= {"nesterov": nesterov, "classic": classic}
+        defaults: dict[str, Any] = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        defaults |= {"eta": eta, "nesterov": nesterov, "classic": classic}
         defaults |= {"excluded": patterns(exclude_from_weight_decay, exclude_from_adaptation)}
         super().__init__(listed("named_parameters", named_parameters), defaults)
 
@@ -70,7 +70,7 @@ class LARS(Optimizer):
         self.param_groups += divided(param_group, self.defaults, self.param_groups)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update of every parameter that has a gradient."""
         loss = None
         if closure is not None:
@@ -83,25 +83,27 @@ class LARS(Optimizer):
 
     def _update(self, w: list[Tensor], group: dict[str, Any]) -> None:
         """The formulas of above on lists: an operation is called once for all tensors."""
-        g, v = [x.grad for x in w], [self._momentum(x) for x in w]
+        g: Any = [x.grad for x in w]
+        v = [kept(self.state[x], x) for x in w]
         momentum, decay = (scalar(group[name], w[0]) for name in ("momentum", "weight_decay"))
-        multiply = torch._foreach_mul
         if group["decay"]:
-            g = torch._foreach_add_(torch._foreach_mul(w, decay), g)
-            multiply = torch._foreach_mul_  # in place, for these are no longer the gradients
-        newest = multiply(g, _rates(w, g, group)) if group["classic"] else g
-        step = torch._foreach_add_(torch._foreach_mul_(v, momentum), newest)  # v itself
+            plain, g = g, torch._foreach_mul(w, decay)
+            torch._foreach_add_(g, plain)
+        if group["classic"]:
+            rates = _rates(w, g, group)
+            if group["decay"]:  # in place, for these are no longer the gradients themselves
+                torch._foreach_mul_(g, rates)
+            else:
+                g = torch._foreach_mul(g, rates)
+        torch._foreach_mul_(v, momentum)
+        torch._foreach_add_(v, g)
+        step: Any = v
         if group["nesterov"]:
-            step = torch._foreach_add_(torch._foreach_mul(v, momentum), newest)
+            step = torch._foreach_mul(v, momentum)
+            torch._foreach_add_(step, g)
         if not group["classic"]:
             step = torch._foreach_mul(step, _rates(w, step, group))
         torch._foreach_sub_(w, step)
-
-    def _momentum(self, w: Tensor) -> Tensor:
-        state = self.state[w]
-        if "momentum" not in state:
-            state["momentum"] = torch.zeros_like(w)
-        return state["momentum"]
 
 
 def _rates(w: list[Tensor], update: list[Tensor], group: dict[str, Any]) -> Any:
