@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from benchmarks.__main__ import report
+from tests import house
 from simclr_lib import runs
 from simclr_lib.config import Config
 from simclr_lib.paper import published
@@ -110,7 +111,18 @@ def speed() -> str:
     return report(json.loads((ROOT / "benchmarks" / "results.json").read_text()))
 
 
-TABLES = {"results": results, "ablations": ablations, "speed": speed}
+def library() -> str:
+    """Every file of the library once, in reading order: the path first, then floor by floor."""
+    lines, length = [], sum(map(house.lines, house.PATH))
+    lines.append(f"To understand SimCLR, {length:,} lines:\n")
+    for name in house.order():
+        if name == house.order()[len(house.PATH)]:
+            lines.append("\nWhat runs it, from the ground up:\n")
+        lines.append(f"* `{house.shown(name)}`: {house.about(name)}.")
+    return "\n".join(lines)
+
+
+TABLES = {"library": library, "results": results, "ablations": ablations, "speed": speed}
 
 
 def parts(text: str, name: str) -> tuple[str, str, str]:

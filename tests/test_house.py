@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 
-import house
 import pytest
+
+from tests import house
 
 names = pytest.mark.parametrize("name", house.files())
 

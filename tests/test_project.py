@@ -199,7 +199,7 @@ def test_commands_and_files_named_in_the_readme_exist():
     for link in re.findall(r"\]\(([^)#]+)\)", text):
         if not link.startswith("http"):
             assert (ROOT / link).exists(), link
-    for module in re.findall(r"`(\w+\.py)`", text):
+    for module in re.findall(r"`([\w/]+\.py)`", text):
         assert (ROOT / "simclr_lib" / module).exists(), module
 
 

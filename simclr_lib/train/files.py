@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pickle
 import uuid
 from pathlib import Path
 from typing import Any
@@ -61,9 +60,9 @@ def load(path: Path, run: str = "", parts: tuple[str, ...] = ()) -> dict[str, An
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         ours = isinstance(state, dict) and state.pop("format", None) == FORMAT
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # over a damaged file the reader may stumble anywhere
         raise ValueError(f"{path} is damaged or not a checkpoint; {again}") from error
     if not ours:
         raise ValueError(f"{path} is not a checkpoint of format {FORMAT}; {again}")
