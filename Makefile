@@ -33,9 +33,10 @@ bench: $(BIN)/.ready ## measure speed against peers (installs them; about 35 min
 lab: $(BIN)/.ready ## open JupyterLab
 	$(RUN) $(BIN)/jupyter lab notebooks
 
-lint: $(BIN)/.ready ## check style and format of code and notebooks
+lint: $(BIN)/.ready ## check style, format and types of code and notebooks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy simclr_lib
 
 notebooks: $(BIN)/.ready ## execute every notebook afresh and save its outputs
 	for notebook in $(NOTEBOOKS); do \

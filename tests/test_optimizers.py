@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import numpy as np
 import pytest
 import torch
 
+from simclr_lib.config import Config
+from simclr_lib.methods import build
 from simclr_lib.schedule import scaled_learning_rate, total_steps, warmup_cosine, warmup_steps
-from simclr_lib.train.optimizers import LARS
+from simclr_lib.train.optimizers import EXCLUDED, LARS
 
 
 def test_every_recorded_lars_case(load_golden):
@@ -92,9 +95,203 @@ def test_finds_a_minimum():
     torch.testing.assert_close(w.detach(), torch.ones(2), atol=0.1, rtol=0)
 
 
+def one_by_one(w, v, lr, decay, adapt, classic, nesterov, momentum=0.9, eta=0.001):
+    """The formulas of `LARS` for one tensor, in the order in which they stand there."""
+    g = w.grad + decay * w if decay else w.grad
+    newest = g
+    if classic:
+        newest = lr * ratio(w, g, eta) * g if adapt else lr * g
+    v.mul_(momentum).add_(newest)
+    step = momentum * v + newest if nesterov else v
+    if not classic:
+        step = lr * ratio(w, step, eta) * step if adapt else lr * step
+    w.sub_(step)
+
+
+def ratio(w, update, eta):
+    return eta * w.norm() / update.norm() if w.norm() > 0 and update.norm() > 0 else 1.0
+
+
+def tensors():
+    """Names and tensors of both kinds: channels last, at zero, double, without a gradient."""
+    g = torch.Generator().manual_seed(0)
+    last = {"memory_format": torch.channels_last}
+    made = {"conv.weight": torch.randn(16, 8, 3, 3, generator=g).contiguous(**last)}
+    made |= {f"{i}.weight": torch.randn(7, i + 1, generator=g) for i in range(6)}
+    made |= {f"{i}.bias": torch.randn(i + 1, generator=g) for i in range(3)}
+    made |= {"norm.gamma": torch.zeros(8), "zero.weight": torch.zeros(5, 5)}
+    made |= {"double.weight": torch.randn(4, 4, generator=g, dtype=torch.float64)}
+    made |= {"frozen.weight": torch.randn(3, 3, generator=g)}
+    return {name: torch.nn.Parameter(tensor) for name, tensor in made.items()}
+
+
+def random_gradient(w, generator):
+    """In the layout of w, as autograd makes it."""
+    return torch.empty_like(w).detach().copy_(torch.randn(w.shape, generator=generator))
+
+
+@pytest.mark.parametrize("rate", [float, torch.tensor], ids=["float", "tensor"])
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("classic", [True, False])
+@pytest.mark.parametrize("decay", [0.0, 1e-2])
+def test_lists_of_tensors_give_the_bits_of_a_loop(decay, classic, nesterov, rate):
+    ours, theirs = tensors(), tensors()
+    velocity = {name: torch.zeros_like(w) for name, w in theirs.items()}
+    optimizer = LARS(ours.items(), 0.0, weight_decay=decay, classic=classic, nesterov=nesterov)
+    generator = torch.Generator().manual_seed(1)
+    for step in range(20):
+        lr = rate(0.3 * (1 + step / 7))
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        for name, w in ours.items():
+            scale = 0.0 if step in (0, 7) and name in ("0.weight", "conv.weight") else 1.0
+            gradient = random_gradient(w, generator).mul_(scale)
+            w.grad = theirs[name].grad = None if "frozen" in name else gradient
+        kept = {name: w.grad.clone() for name, w in ours.items() if w.grad is not None}
+        optimizer.step()
+        for name, w in theirs.items():
+            if w.grad is not None:
+                plain = not any(part in name for part in ("gamma", "bias"))
+                rules = (decay if plain else 0.0, plain, classic, nesterov)
+                with torch.no_grad():
+                    one_by_one(w, velocity[name], lr, *rules)
+                assert torch.equal(ours[name], w), f"{name}, step {step}"
+                assert torch.equal(optimizer.state[ours[name]]["momentum"], velocity[name]), name
+                assert torch.equal(ours[name].grad, kept[name]), f"{name}: its gradient changed"
+    assert ours["zero.weight"].abs().max() > 0
+    assert ours["frozen.weight"] not in optimizer.state
+
+
+def trained(optimizer, parameters):
+    """The parameters after three updates by gradients that are the same every time."""
+    generator = torch.Generator().manual_seed(2)
+    for _ in range(3):
+        for w in parameters:
+            w.grad = random_gradient(w, generator)
+        optimizer.step()
+    return [w.detach().clone() for w in parameters]
+
+
+@pytest.mark.parametrize("exclude", [EXCLUDED, None, ()])
+def test_without_names_the_same_tensors_of_our_network_are_excluded(exclude):
+    found = []
+    for with_names in (True, False):
+        network = build(Config.create("smoke"))
+        given = network.named_parameters() if with_names else network.parameters()
+        options = {"weight_decay": 0.1, "exclude_from_weight_decay": exclude}
+        found.append(trained(LARS(given, 1.0, **options), list(network.parameters())))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_groups_have_options_of_their_own():
+    w, b, u, c, x = (torch.nn.Parameter(torch.ones(s)) for s in [(2, 2), 2, (2, 2), 2, (2, 2)])
+    groups = [
+        {"params": [("a.weight", w), ("a.bias", b)], "lr": 0.1, "weight_decay": 0.5},
+        {"params": [u, c], "momentum": 0.5, "nesterov": True},
+        {"params": x, "decay": True, "adapt": False, "classic": False, "eta": 1.0},
+    ]
+    optimizer = LARS(iter(groups), lr=0.2, weight_decay=0.01)
+    found = {
+        id(p): tuple(group[name] for name in ("decay", "adapt", "lr", "weight_decay", "momentum"))
+        for group in optimizer.param_groups
+        for p in group["params"]
+    }
+    assert found[id(w)] == (True, True, 0.1, 0.5, 0.9)
+    assert found[id(b)] == (False, False, 0.1, 0.5, 0.9)
+    assert found[id(u)] == (True, True, 0.2, 0.01, 0.5)
+    assert found[id(c)] == (False, False, 0.2, 0.01, 0.5)
+    assert found[id(x)] == (True, False, 0.2, 0.01, 0.9)
+    assert "lr" not in groups[1], "what was given has changed"
+
+
+def test_a_group_added_to_a_copy_is_one_given_from_the_start():
+    found = []
+    for later in (False, True):
+        first, second = tensors(), tensors()
+        second = {f"again.{name}": w for name, w in second.items()}
+        pairs = [*first.items(), *second.items()]
+        if later:
+            optimizer = LARS([p for p in pairs if p[0] in first], 1.0, weight_decay=0.1)
+            optimizer = pickle.loads(pickle.dumps(optimizer))
+            first = [w for group in optimizer.param_groups for w in group["params"]]
+            optimizer.add_param_group({"params": second.items()})
+            assert len(optimizer.param_groups) == 4
+        else:
+            optimizer = LARS(pairs, 1.0, weight_decay=0.1)
+        parameters = list(second.values())
+        found.append(trained(optimizer, parameters))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_a_checkpoint_has_what_it_had_and_goes_on():
+    first, second = tensors(), tensors()
+    optimizers = [LARS(t.items(), 0.5, weight_decay=0.1) for t in (first, second)]
+    trained(optimizers[0], list(first.values()))
+    state = pickle.loads(pickle.dumps(optimizers[0].state_dict()))  # as a file would keep it
+    assert {key for entry in state["state"].values() for key in entry} == {"momentum"}
+    options = {"params", "decay", "adapt", "lr", "momentum", "weight_decay", "eta"}
+    assert all(set(group) == options | {"nesterov", "classic"} for group in state["param_groups"])
+    with torch.no_grad():
+        for mine, other in zip(second.values(), first.values(), strict=True):
+            mine.copy_(other)
+    optimizers[1].load_state_dict(state)
+    results = [trained(optimizers[i], list(t.values())) for i, t in enumerate((first, second))]
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+W = torch.nn.Parameter(torch.ones(2, 2))
+REFUSED = {  # what is given to LARS, and the message
+    "lr is missing": ([[W]], r"lr=None is not valid.* for all tensors or for every group"),
+    "lr is missing in a group": ([[{"params": [W]}]], "lr=None"),
+    "lr is negative": ([[W], -1.0], r"lr=-1\.0 is not valid; it must be a finite number, 0 or"),
+    "lr is a negative tensor": ([[W], torch.tensor(-1.0)], "lr=-1"),
+    "lr is no number": ([[W], float("nan")], "lr=nan"),
+    "lr is infinite": ([[W], float("inf")], "lr=inf"),
+    "lr is text": ([[W], "0.1"], "lr='0.1'"),
+    "lr is many numbers": ([[W], torch.ones(2)], r"lr=float32 tensor of shape \(2,\)"),
+    "momentum is negative": ([[W], 1.0, {"momentum": -1}], "momentum=-1 is not valid"),
+    "momentum is no number": ([[W], 1.0, {"momentum": float("nan")}], "momentum=nan"),
+    "weight decay is text": ([[W], 1.0, {"weight_decay": "1e-6"}], "weight_decay='1e-6'"),
+    "eta of a group": ([[{"params": [W], "eta": -1}], 1.0], "eta=-1"),
+    "a switch is a number": ([[W], 1.0, {"nesterov": 1}], "nesterov=1 .*True or False"),
+    "decay of a group is text": ([[{"params": [W], "decay": "no"}], 1.0], "decay='no'"),
+    "no tensors": ([[], 1.0], r"named_parameters=\[\] is not valid; it must be tensors, pairs"),
+    "no tensors in a group": ([[{"params": []}], 1.0], r"params=\[\]"),
+    "no params in a group": ([[{"lr": 1.0}], 1.0], r"param_group=.*that has \"params\""),
+    "a set": ([{W}, 1.0], "named_parameters={"),
+    "text": (["weights", 1.0], "named_parameters='weights'"),
+    "a number": ([3, 1.0], "named_parameters=3"),
+    "numbers": ([[1.0, 2.0], 1.0], r"params=1\.0 is not valid; it must be tensors or pairs"),
+    "names that are none": ([[(3, W)], 1.0], r"params=\(3, "),
+    "twice": ([[W, W], 1.0], r"params=float32 tensor of shape \(2, 2\).*given once"),
+    "twice with names": ([[("a", W), ("b", W)], 1.0], "parameter b=.*given once"),
+    "twice in groups": ([[{"params": [W]}, {"params": [W]}], 1.0], "given once"),
+    "not a leaf": ([[("a", W * 2)], 1.0], "parameter a=.*a leaf"),
+    "whole numbers": ([[("a", torch.ones(2).long())], 1.0], "parameter a=int64.*floating"),
+    "a pattern that is none": (
+        [[("a", W)], 1.0, {"exclude_from_weight_decay": ["("]}],
+        r"exclude_from_weight_decay='\(' is not valid; it must be a sequence of regular",
+    ),
+    "a pattern alone": (
+        [[("a", W)], 1.0, {"exclude_from_adaptation": "bias"}],
+        "exclude_from_adaptation='bias' is not valid",
+    ),
+    "patterns but no names": (
+        [[W], 1.0, {"exclude_from_weight_decay": ["head"]}],
+        r"exclude_from_weight_decay=\('head',\) is not valid; it must be left out or empty",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_lars_cannot_use_is_refused_by_name(case):
+    (parameters, *rest), message = REFUSED[case]
+    options = rest.pop() if rest and isinstance(rest[-1], dict) else {}
+    with pytest.raises(ValueError, match=message):
+        LARS(parameters, *rest, **options)
+
+
 def test_errors_name_the_value():
-    with pytest.raises(ValueError, match="momentum=-1"):
-        LARS([("w", torch.nn.Parameter(torch.ones(1)))], lr=1.0, momentum=-1)
     with pytest.raises(ValueError, match="scaling='cubic'.*linear or sqrt"):
         scaled_learning_rate(0.1, 256, "cubic")
 

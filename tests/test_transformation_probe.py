@@ -45,7 +45,9 @@ def test_a_question_keeps_its_parts_apart_and_is_the_same_again():
         assert torch.equal(getattr(first, name).images, getattr(again, name).images)
         assert len(getattr(first, name)) == len(getattr(images, name))
     assert first.classes == ("0", "1", "2", "3")
-    with pytest.raises(ValueError, match="task='blur' is not valid; use one of grayscale"):
+    with pytest.raises(
+        ValueError, match="task='blur' is not valid; it must be grayscale or rotation"
+    ):
         probe.question(images, "blur", generator())
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from ..checks import number, whole
 from ..losses.nt_xent import l2_normalize
+from .doors import checked
 from .features import Features, accuracy
 
 
@@ -12,13 +14,22 @@ def knn(found: Features, k: int = 20, temperature: float = 0.07) -> float:
     """Test accuracy, percent, of a vote among the `k` training images nearest by cosine.
 
     Votes weigh exp(similarity / temperature), as in the literature on instance discrimination.
+    With fewer training images than `k`, all vote. A class that is not among them is never
+    predicted. Raises `ValueError` if `k` or `temperature` is not above 0, or for features and
+    labels that cannot be used: no rows, NaN, other widths, images without labels.
     """
+    whole("k", k, low=1)
+    number("temperature", temperature, "a number, 1e-6 or above", low=1e-6)
+    found = checked(found, "train", "test")
     train = l2_normalize(found.train)
     classes = int(found.train_labels.max()) + 1
     predicted = []
     for queries in l2_normalize(found.test).split(1024):
-        similarity, nearest = (queries @ train.T).topk(min(k, len(train)), dim=1)  # (n, k)
+        similarity, nearest = (queries @ train.T).topk(min(int(k), len(train)), dim=1)  # (n, k)
+        weights = similarity / temperature
+        nearest_weight = weights[:, :1]
+        weights -= nearest_weight - nearest_weight.clamp(-60, 60)  # or exp would overflow, or be 0
         votes = torch.zeros(len(queries), classes)
-        votes.scatter_add_(1, found.train_labels[nearest], (similarity / temperature).exp())
+        votes.scatter_add_(1, found.train_labels[nearest], weights.exp())
         predicted.append(votes.argmax(dim=1))
     return accuracy(torch.cat(predicted), found.test_labels)

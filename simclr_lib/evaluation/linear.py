@@ -15,7 +15,8 @@ from ..machine import devices
 from ..networks.heads import linear_classifier
 from ..schedule import scaled_learning_rate, total_steps, warmup_cosine
 from ..views.batches import batches, epoch_order
-from .features import Features, accuracy, features
+from .doors import PARTS, checked, checked_grid, checked_labels, checked_place
+from .features import Features, accuracy, as_at_test, features
 
 L2_GRID = tuple(10.0**power for power in range(-6, 2))  # on the mean loss; the paper has 45 values
 
@@ -35,19 +36,18 @@ def linear_probe(
     Features are standardised with the training images' mean and deviation. The l2 weight (times
     half the squared weights, beside the *mean* cross-entropy) is chosen on validation; with the
     chosen one, train and validation together are fitted and test is judged, once. Raises
-    `ValueError` for an XLA device, which would compile anew at every look at a number.
+    `ValueError` for an XLA device, which would compile anew at every look at a number, an `l2_grid`
+    that is empty or not above 0, and what `doors.checked` refuses of features and labels.
     """
-    if torch.device(device).type == "xla":
-        raise ValueError(
-            f"device={device!r} is not valid for L-BFGS; use what devices.for_probes says"
-        )
+    place, l2_grid = checked_place(device), checked_grid(l2_grid)
+    found = checked(found, *PARTS, least=2)
     mean, std = found.train.mean(dim=0), found.train.std(dim=0).clamp_min(1e-6)
     (train, y_train), (validation, y_validation), (test, y_test) = (
-        (((h - mean) / std).to(device), y.to(device))
+        (((h - mean) / std).to(place), y.to(place))
         for h, y in zip(found[::2], found[1::2], strict=True)
     )
-    classes = int(found.train_labels.max()) + 1
-    weights, scores = torch.zeros(train.shape[1] + 1, classes, device=device), []
+    classes = int(torch.cat([found.train_labels, found.validation_labels]).max()) + 1
+    weights, scores = torch.zeros(train.shape[1] + 1, classes, device=place), []
     for l2 in sorted(l2_grid, reverse=True):  # from stiff to loose, each from the last solution
         weights = _logistic_regression(train, y_train, weights, l2)
         scores.append((accuracy(_predict(validation, weights), y_validation), l2, weights))
@@ -90,12 +90,14 @@ def linear_probe_sgd(encoder: nn.Module, data: Data, config: Config, augment: bo
     weight decay, `probe_epochs` passes over the train part, weights from zero. With `augment` every
     pass sees new crops and flips through the frozen encoder, as in the paper; without, it sees the
     plain images, which is far cheaper. Unlike the paper's, the features are standardised (mean
-    and deviation of the plain training images): the stated rate then suits any encoder.
+    and deviation of the plain training images): the stated rate then suits any encoder. Raises
+    `ValueError` for what `encode` refuses, and labels that `data.classes` does not have.
     """
+    checked_labels(data, "train", "test")
     device = devices.choose(config.device)
     crops = config.replace(augmentations="crop+flip", second_view="")
-    was_training = encoder.training
     fixed = features(encoder, data, config)  # also moves the encoder to the device
+    fixed = checked(fixed, *PARTS, least=2, labelled=False, name="data")
     mean, std = fixed.train.mean(dim=0).to(device), fixed.train.std(dim=0).to(device)
     std = std.clamp_min(1e-6)
     classifier = linear_classifier(fixed.train.shape[1], len(data.classes), generator=Generator())
@@ -109,12 +111,12 @@ def linear_probe_sgd(encoder: nn.Module, data: Data, config: Config, augment: bo
         if augment
         else _fixed(fixed, config, device, total)
     )
-    for step, (h, labels) in enumerate(stream):
-        optimizer.param_groups[0]["lr"] = warmup_cosine(step, peak, 0, total)
-        optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(classifier((h - mean) / std), labels).backward()
-        optimizer.step()
-    encoder.train(was_training)
+    with as_at_test(encoder):
+        for step, (h, labels) in enumerate(stream):
+            optimizer.param_groups[0]["lr"] = warmup_cosine(step, peak, 0, total)
+            optimizer.zero_grad(set_to_none=True)
+            F.cross_entropy(classifier((h - mean) / std), labels).backward()
+            optimizer.step()
     with torch.no_grad():
         logits = classifier((fixed.test.to(device) - mean) / std)
     return accuracy(logits.argmax(dim=1).cpu(), fixed.test_labels)
@@ -123,10 +125,10 @@ def linear_probe_sgd(encoder: nn.Module, data: Data, config: Config, augment: bo
 def _augmented(encoder, data, config, device, total):  # noqa: ANN001, ANN202
     """h of newly cropped images, and labels, `total` batches."""
     dtype = devices.number_format(device, config.precision)
-    encoder.eval()
+    f = getattr(encoder, "encode", encoder)
     for (x,), labels, _ in batches(data.train, [views.branch(config)], config, device, 0, total):
         with torch.no_grad(), devices.autocast(device, dtype):
-            h = encoder(x.contiguous(memory_format=torch.channels_last))
+            h = f(x.contiguous(memory_format=torch.channels_last))
         yield h.float(), labels
 
 

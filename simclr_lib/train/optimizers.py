@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
 from ..schedule import scaled_learning_rate, total_steps, warmup_cosine, warmup_steps
+from .groups import EXCLUDED, alike, divided, kept, listed, patterns, scalar
 
 __all__ = [
     "EXCLUDED",
@@ -20,9 +21,6 @@ __all__ = [
     "warmup_cosine",
     "warmup_steps",
 ]
-
-# Batch norm's scales and offsets, and every bias: neither decayed nor adapted.
-EXCLUDED = (r"\.gamma$", r"\.beta$", r"\bbias$")
 
 
 class LARS(Optimizer):
@@ -36,16 +34,23 @@ class LARS(Optimizer):
     variant of most other libraries: v <- momentum v + g; trust from |w| and |v|; w <- w - lr
     trust v. With `nesterov` the step is momentum v + the newest term instead of v.
 
-    `named_parameters`: pairs (name, tensor). A tensor whose name matches (`re.search`) a pattern of
-    `exclude_from_weight_decay` is not decayed; `exclude_from_adaptation` likewise for the trust
-    ratio, and None means the same list. `lr` may be a 0-dimensional tensor (no recompilation on
-    XLA when it changes). There is no epsilon in the ratio. Raises `ValueError` on negative values.
+    `named_parameters`: pairs (name, tensor), or tensors, or groups as every optimizer takes them:
+    dictionaries of "params", either of these, and of options for these alone. A tensor whose name
+    matches (`re.search`) a pattern of `exclude_from_weight_decay` is not decayed;
+    `exclude_from_adaptation` likewise for the trust ratio, and None means the same list. Tensors
+    without names are excluded by the usual rule instead, those of one dimension: biases and the
+    scales of norms; from nothing if the list is empty. A group's own "decay" and "adapt", true or
+    false, go before either rule; one that is told neither becomes up to four in `param_groups`.
+
+    `lr` may be a 0-dimensional tensor (no recompilation on XLA when it changes). There is no
+    epsilon in the ratio. Raises `ValueError` on negative values, no or unusable tensors, one given
+    twice, a pattern that is none, and patterns of one's own for tensors without names.
     """
 
     def __init__(
         self,
-        named_parameters: Iterable[tuple[str, Tensor]],
-        lr: float | Tensor,
+        named_parameters: Iterable[tuple[str, Tensor]] | Iterable[Tensor] | Iterable[dict],
+        lr: float | Tensor | None = None,
         *,
         momentum: float = 0.9,
         weight_decay: float = 0.0,
@@ -55,55 +60,65 @@ class LARS(Optimizer):
         exclude_from_weight_decay: Sequence[str] | None = EXCLUDED,
         exclude_from_adaptation: Sequence[str] | None = None,
     ) -> None:
-        values = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "eta": eta}
-        for name, value in values.items():
-            if not value >= 0:
-                raise ValueError(f"{name}={value!r} is not valid; it must be 0 or above")
-        undecayed = exclude_from_weight_decay or ()
-        unadapted = undecayed if exclude_from_adaptation is None else exclude_from_adaptation
-        groups: dict[tuple[bool, bool], list[Tensor]] = {}
-        for name, parameter in named_parameters:
-            decay = weight_decay > 0 and not any(re.search(p, name) for p in undecayed)
-            adapt = not any(re.search(p, name) for p in unadapted)
-            groups.setdefault((decay, adapt), []).append(parameter)
-        defaults = values | {"nesterov": nesterov, "classic": classic}
-        super().__init__(
-            [{"params": p, "decay": decay, "adapt": adapt} for (decay, adapt), p in groups.items()],
-            defaults,
-        )
+        defaults: dict[str, Any] = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        defaults |= {"eta": eta, "nesterov": nesterov, "classic": classic}
+        defaults |= {"excluded": patterns(exclude_from_weight_decay, exclude_from_adaptation)}
+        super().__init__(listed("named_parameters", named_parameters), defaults)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add tensors, as "params", and options for these; the rules divide them into groups."""
+        self.param_groups += divided(param_group, self.defaults, self.param_groups)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update of every parameter that has a gradient."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            lr, momentum = group["lr"], group["momentum"]
-            for w in group["params"]:
-                if w.grad is None:
-                    continue
-                state = self.state[w]
-                if "momentum" not in state:
-                    state["momentum"] = torch.zeros_like(w)
-                v = state["momentum"]
-                g = w.grad + group["weight_decay"] * w if group["decay"] else w.grad
-                if group["classic"]:
-                    update = lr * trust_ratio(w, g, group) * g
-                    v.mul_(momentum).add_(update)
-                    w.sub_(momentum * v + update if group["nesterov"] else v)
-                else:
-                    v.mul_(momentum).add_(g)
-                    update = momentum * v + g if group["nesterov"] else v
-                    w.sub_(lr * trust_ratio(w, update, group) * update)
+            for w in alike(w for w in group["params"] if w.grad is not None):
+                self._update(w, group)
         return loss
+
+    def _update(self, w: list[Tensor], group: dict[str, Any]) -> None:
+        """The formulas of above on lists: an operation is called once for all tensors."""
+        g: Any = [x.grad for x in w]
+        v = [kept(self.state[x], x) for x in w]
+        momentum, decay = (scalar(group[name], w[0]) for name in ("momentum", "weight_decay"))
+        if group["decay"]:
+            plain, g = g, torch._foreach_mul(w, decay)
+            torch._foreach_add_(g, plain)
+        if group["classic"]:
+            rates = _rates(w, g, group)
+            if group["decay"]:  # in place, for these are no longer the gradients themselves
+                torch._foreach_mul_(g, rates)
+            else:
+                g = torch._foreach_mul(g, rates)
+        torch._foreach_mul_(v, momentum)
+        torch._foreach_add_(v, g)
+        step: Any = v
+        if group["nesterov"]:
+            step = torch._foreach_mul(v, momentum)
+            torch._foreach_add_(step, g)
+        if not group["classic"]:
+            step = torch._foreach_mul(step, _rates(w, step, group))
+        torch._foreach_sub_(w, step)
+
+
+def _rates(w: list[Tensor], update: list[Tensor], group: dict[str, Any]) -> Any:
+    """lr trust, a scalar for each tensor, or one for all if the group is not adapted."""
+    if not group["adapt"]:
+        return scalar(group["lr"], w[0])
+    return list((group["lr"] * _trust_ratios(w, update, group["eta"])).unbind())
+
+
+def _trust_ratios(w: list[Tensor], update: list[Tensor], eta: float) -> Tensor:
+    """(tensors,) eta |w| / |update|; 1 where either norm is zero."""
+    w_norm, update_norm = (torch.stack(torch._foreach_norm(x)) for x in (w, update))  # (tensors,)
+    return torch.where((w_norm > 0) & (update_norm > 0), eta * w_norm / update_norm, 1.0)
 
 
 def trust_ratio(w: Tensor, update: Tensor, group: dict) -> Tensor | float:
     """eta |w| / |update|, a scalar; 1 where either norm is zero or the group is not adapted."""
-    if not group["adapt"]:
-        return 1.0
-    w_norm, update_norm = w.norm(), update.norm()
-    both = (w_norm > 0) & (update_norm > 0)
-    return torch.where(both, group["eta"] * w_norm / torch.where(both, update_norm, 1.0), 1.0)
+    return _trust_ratios([w], [update], group["eta"])[0] if group["adapt"] else 1.0
