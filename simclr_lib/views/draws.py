@@ -126,6 +126,6 @@ def sometimes(
     if images.device.type == "cpu":
         index = chosen.nonzero()[:, 0]
         some = {name: draw[index] for name, draw in draws.items()}
-        return images.index_copy(0, index, change(images[index], **some))
+        return images.index_copy(0, index, change(images.index_select(0, index), **some))
     draws = {name: draw.to(images.device) for name, draw in draws.items()}
     return color.choose(chosen, change(images, **draws), images)

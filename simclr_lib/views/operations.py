@@ -35,7 +35,11 @@ def crop_and_resize(
 
     def weights(start: Tensor, length: Tensor, pixels: int, size: int) -> Tensor:
         """(N, size, pixels): the share of every source pixel in every target pixel of one axis."""
-        taps, shares = _taps(length, size, cubic)
+        if pixels < len(length):  # boxes of the same length have the same taps
+            table = _taps(torch.arange(1, pixels + 1).to(length), size, cubic)
+            taps, shares = (column.index_select(0, length.long() - 1) for column in table)
+        else:
+            taps, shares = _taps(length, size, cubic)
         zeros = shares.new_zeros(len(start), size, pixels)
         return zeros.scatter_add_(2, taps + start.long().view(-1, 1, 1), shares)
 
