@@ -7,8 +7,11 @@ function that looks at values says so.
 from __future__ import annotations
 
 import math
+import numbers
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,9 +36,41 @@ def shown(value: object) -> str:
 
 def number(name: str, value: Any, valid: str, low: float, high: float = math.inf) -> None:
     """Refuse what is not a finite number from `low` to `high`; `valid` says it in words."""
-    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    plain = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not plain or not math.isfinite(value) or not low <= value <= high:
         refuse(name, value, valid)
+
+
+def positive(name: str, value: Any, valid: str = "a number above 0") -> None:
+    """Refuse what is not a finite number above 0."""
+    number(name, value, valid, math.ulp(0.0))
+
+
+def whole(name: str, value: Any, low: int, high: int | None = None) -> None:
+    """Refuse what is not a whole number from `low` to `high`."""
+    valid = f"a whole number, {low} or more" if high is None else f"a whole number, {low} to {high}"
+    if not isinstance(value, numbers.Integral):
+        refuse(name, value, valid)
+    number(name, value, valid, low, math.inf if high is None else high)
+
+
+def flag(name: str, value: Any) -> None:
+    """Refuse what is neither True nor False."""
+    if not isinstance(value, bool | np.bool_):
+        refuse(name, value, "True or False")
+
+
+def one_of(name: str, value: Any, choices: Sequence[str]) -> None:
+    """Refuse what is not one of a few words."""
+    if not isinstance(value, str) or value not in choices:
+        refuse(name, value, " or ".join(choices))
+
+
+def size(name: str, value: Any) -> None:
+    """Refuse what is not a pair (height, width) of whole numbers above 0."""
+    pair = isinstance(value, Sequence) and len(value) == 2
+    if not pair or not all(isinstance(v, numbers.Integral) and v > 0 for v in value):
+        refuse(name, value, "(height, width) in pixels, two whole numbers above 0")
 
 
 def tensor(name: str, value: Any, valid: str) -> None:
@@ -44,12 +79,43 @@ def tensor(name: str, value: Any, valid: str) -> None:
         refuse(name, value, f"a tensor: {valid}")
 
 
+def integers(name: str, value: Any, valid: str, *shapes: tuple[int, ...]) -> Tensor:
+    """`value` as an int64 tensor of one of `shapes`; whole numbers in a list or array will do."""
+    try:
+        made = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        refuse(name, value, valid)
+    if made.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8):
+        refuse(name, value, valid)
+    if tuple(made.shape) not in shapes:
+        refuse(name, value, valid)
+    return made.long()
+
+
+def each(
+    name: str, value: Any, count: int, valid: str = "a number", low: float = -math.inf
+) -> None:
+    """Refuse what is neither a number of at least `low` nor a tensor of one for each of `count`."""
+    valid = f"{valid}, or a tensor ({count},) of them"
+    if not isinstance(value, Tensor):
+        number(name, value, valid, low)
+        return
+    flat = value.numel() in (1, count) and value.numel() == value.shape[:1].numel()
+    if not flat or value.is_complex() or value.dtype == torch.bool:
+        refuse(name, value, valid)
+
+
 def images(value: Any, channels: int | None = None, name: str = "images") -> None:
-    """Refuse what is not a batch of float32 or float64 images (N, C, H, W); C fixed if given."""
+    """Refuse what is not a batch of float32 or float64 images (N, C, H, W); C fixed if given.
+
+    A batch without images is one. Channels that come last are told by a width of 3.
+    """
     count = "C" if channels is None else str(channels)
-    valid = f"float32 in 0..1, of shape (N, {count}, H, W)"
+    valid = f"float32 or float64 in 0..1, of shape (N, {count}, H, W)"
     tensor(name, value, valid)
     if value.dtype not in (torch.float32, torch.float64) or value.ndim != 4:
+        refuse(name, value, valid)
+    if 0 in value.shape[1:] or (value.shape[3] == 3 and value.shape[1] > 4):
         refuse(name, value, valid)
     if channels is not None and value.shape[1] != channels:
         refuse(name, value, valid)

@@ -15,7 +15,7 @@ from simclr_lib.losses import (
     nt_xent_matrix,
     similarity_logits,
 )
-from simclr_lib.losses.table4 import contrastive_loss, margin_triplet, nt_logistic
+from simclr_lib.losses.table4 import contrastive_loss
 
 
 def relative(actual, expected):
@@ -138,24 +138,6 @@ def test_half_precision_input_is_computed_in_float32():
     assert inside == nt_xent(z.float()).item()
 
 
-@pytest.mark.parametrize(
-    ("z", "temperature", "words"),
-    [
-        (torch.ones(3, 2), 0.1, r"z of shape \(3, 2\).*\(2N, dim\)"),
-        (torch.ones(4), 0.1, "z of shape"),
-        (torch.ones(4, 2), 0.0, "temperature=0.0"),
-    ],
-)
-def test_errors_name_the_value(z, temperature, words):
-    with pytest.raises(ValueError, match=words):
-        nt_xent(z, temperature)
-
-
-def test_a_tile_must_hold_something():
-    with pytest.raises(ValueError, match="tile=0 is not valid"):
-        nt_xent(torch.ones(4, 2), tile=0)
-
-
 def loop_of_other_losses(z, name, temperature=0.2, margin=0.4):
     """Table 2, one anchor at a time, float64."""
     u = z.double() / z.double().norm(dim=1, keepdim=True)
@@ -201,17 +183,6 @@ def test_contrastive_loss_obeys_its_parameters():
     assert torch.equal(contrastive_loss(z, plain), nt_xent(z, 0.3, l2_normalize_rows=False))
     wide, narrow = (config.replace(loss="margin_triplet", margin=m) for m in (3.0, 0.0))
     assert contrastive_loss(z, wide) > contrastive_loss(z, narrow) + 2
-
-
-def test_other_losses_refuse_what_cannot_be():
-    z = torch.randn(8, 4)
-    with pytest.raises(ValueError, match="temperature=0"):
-        nt_logistic(z, 0)
-    with pytest.raises(ValueError, match="margin=-1"):
-        margin_triplet(z, -1)
-    for wrong in (torch.randn(7, 4), torch.randn(2, 4), torch.randn(8)):
-        with pytest.raises(ValueError, match=r"must be \(2N, dim\), N > 1"):
-            margin_triplet(wrong, 0.4)
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -28,6 +28,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .. import checks
+
 LUMA = (0.299, 0.587, 0.114)  # weight of R, G, B in perceived lightness (ITU-R BT.601)
 
 
@@ -185,10 +187,9 @@ def generate(num_images: int, seed: int, image_size: int = 32) -> tuple[Tensor, 
     Raises:
         ValueError: an argument is not an integer or is out of range.
     """
-    lowest = {"num_images": (num_images, 1), "seed": (seed, 0), "image_size": (image_size, 8)}
-    for name, (value, low) in lowest.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < low:
-            raise ValueError(f"{name} must be an integer >= {low}, got {value!r}")
+    checks.whole("num_images", num_images, 1)
+    checks.whole("seed", seed, 0)
+    checks.whole("image_size", image_size, 8)
     rng = np.random.default_rng(seed)
     order = rng.permutation(np.arange(num_images, dtype=np.int64) % len(CLASS_NAMES))
     labels = torch.from_numpy(order)  # (N,)

@@ -1,4 +1,9 @@
-"""NT-Xent, the contrastive loss of the paper (Section 2.1, Equation 1), and what to read off it."""
+"""NT-Xent, the contrastive loss of the paper (Section 2.1, Equation 1), and what to read off it.
+
+Both views are in one tensor z (2N, dim): rows i and i + N are the two views of image i. It may be
+of any floating-point type; half precision is computed in float32. Numbers in z are not looked at,
+so that no device is waited for: of NaN a loss is NaN.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +16,28 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from .. import checks
+
+TOGETHER = "both views go into z, as torch.cat([z1, z2])"  # other libraries take them apart
+
 
 def l2_normalize(z: Tensor) -> Tensor:
     """Rows of z (views, dim) scaled to length 1.
 
     As officially: z / sqrt(max(|z|^2, 1e-12)). The bound is on the *squared* norm, so a row shorter
-    than 1e-6 is multiplied by 1e6 and does not reach length 1.
+    than 1e-6 is multiplied by 1e6 and does not reach length 1. Raises `ValueError` for what is not
+    float32 or float64: in half precision that bound is 0.
     """
+    valid = "float32 or float64, of shape (views, dim)"
+    checks.tensor("z", z, valid)
+    if z.ndim != 2 or z.dtype not in (torch.float32, torch.float64):
+        checks.refuse("z", z, valid)
     return z * z.square().sum(dim=1, keepdim=True).clamp_min(1e-12).rsqrt()
 
 
 def similarity_logits(z: Tensor, temperature: float, l2_normalize_rows: bool = True) -> Tensor:
     """(2N, 2N) similarities of all views over `temperature`, self-similarity at -1e9, float32+."""
+    check_views(z, temperature, l2_normalize_rows)
     z = _rows(z, l2_normalize_rows)
     logits = z @ z.T / temperature  # (2N, 2N)
     self_pairs = torch.eye(len(z), dtype=torch.bool, device=z.device)
@@ -30,7 +45,10 @@ def similarity_logits(z: Tensor, temperature: float, l2_normalize_rows: bool = T
 
 
 def positives(views: int, device: torch.device | str = "cpu") -> Tensor:
-    """(2N,) row of every view's other view: i + N modulo 2N."""
+    """(2N,) row of every view's other view: i + N modulo 2N; `views` is 2N."""
+    checks.whole("views", views, 2)
+    if views % 2:
+        checks.refuse("views", views, "even: two of each image")
     return torch.arange(views, device=device).roll(views // 2)
 
 
@@ -46,11 +64,10 @@ def nt_xent(
     Computed in float32, or in float64 for float64 input. At no time are more than a few
     `tile` x `tile` similarities held, so memory grows with N. On XLA the compiler tiles by itself
     and is given `nt_xent_matrix`. Raises `ValueError` for an odd number of rows, or a temperature
-    or tile that is not above 0.
+    or tile that is not a number above 0.
     """
-    _check(z, temperature)
-    if tile < 1:
-        raise ValueError(f"tile={tile!r} is not valid; it must be 1 or more")
+    check_views(z, temperature, l2_normalize_rows)
+    checks.whole("tile", tile, 1)
     if z.device.type == "xla":
         return nt_xent_matrix(z, temperature, l2_normalize_rows)
     return _TiledNTXent.apply(_rows(z, l2_normalize_rows), temperature, tile)
@@ -58,7 +75,7 @@ def nt_xent(
 
 def nt_xent_matrix(z: Tensor, temperature: float = 0.1, l2_normalize_rows: bool = True) -> Tensor:
     """`nt_xent` in one expression, by the whole (2N, 2N) matrix: to read, and to compare with."""
-    _check(z, temperature)
+    check_views(z, temperature, l2_normalize_rows)
     logits = similarity_logits(z, temperature, l2_normalize_rows)
     return F.cross_entropy(logits, positives(len(z), z.device))
 
@@ -138,7 +155,7 @@ def contrastive_metrics(
 
     z as in `nt_xent`. Only first views against second views count: N candidates, chance 1 / N.
     """
-    _check(z, temperature)
+    check_views(z, temperature, l2_normalize_rows)
     first, second = _rows(z, l2_normalize_rows).chunk(2)  # (N, dim) each
     own = torch.arange(len(first), device=z.device)
     blocks = []
@@ -151,8 +168,21 @@ def contrastive_metrics(
     return ContrastiveMetrics(accuracy, entropy)
 
 
-def _check(z: Tensor, temperature: float) -> None:
-    if z.ndim != 2 or len(z) == 0 or len(z) % 2:
-        raise ValueError(f"z of shape {tuple(z.shape)} is not valid; it must be (2N, dim)")
-    if not temperature > 0:
-        raise ValueError(f"temperature={temperature!r} is not valid; it must be above 0")
+def check_views(
+    z: Tensor, temperature: float, l2_normalize_rows: bool = True, images: int = 1
+) -> None:
+    """Refuse what is not z (2N, dim) of at least `images` images, and a temperature above 0."""
+    checks.positive("temperature", temperature, f"a number above 0; {TOGETHER}")
+    checks.flag("l2_normalize_rows", l2_normalize_rows)
+    check_z(z, images)
+
+
+def check_z(z: Tensor, images: int = 1) -> None:
+    """Refuse what is not z (2N, dim) of at least `images` images, of floating-point numbers."""
+    enough = f", N > {images - 1}" if images > 1 else ""
+    valid = f"(2N, dim){enough}, of a floating-point type; {TOGETHER}"
+    checks.tensor("z", z, valid)
+    if z.ndim != 2 or not z.is_floating_point() or len(z) % 2 or len(z) < 2 * images:
+        checks.refuse("z", z, valid)
+    if z.shape[1] == 0:
+        checks.refuse("z", z, valid)

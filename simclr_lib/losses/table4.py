@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .. import checks
 from ..config import Config
-from .nt_xent import l2_normalize, nt_xent
+from .nt_xent import TOGETHER, check_z, l2_normalize, nt_xent
 
 
 def nt_logistic(z: Tensor, temperature: float, semi_hard: bool = False) -> Tensor:
@@ -22,10 +23,10 @@ def nt_logistic(z: Tensor, temperature: float, semi_hard: bool = False) -> Tenso
 
     Mean over views of -log sigmoid(u v+ / temperature) - log sigmoid(-u v- / temperature), the
     second term its mean over the negatives, or that of the one semi-hard negative (0 if there is
-    none). Raises `ValueError` for a temperature that is not above 0.
+    none). Raises `ValueError` for a temperature that is not a number above 0.
     """
-    if not temperature > 0:
-        raise ValueError(f"temperature={temperature!r} is not valid; it must be above 0")
+    checks.positive("temperature", temperature, f"a number above 0; {TOGETHER}")
+    checks.flag("semi_hard", semi_hard)
     positive, similarity, negative = _similarities(z)
     attract = F.softplus(-positive / temperature)  # (2N,)
     if semi_hard:
@@ -41,8 +42,8 @@ def margin_triplet(z: Tensor, margin: float, semi_hard: bool = False) -> Tensor:
     Mean over views of max(u v- - u v+ + margin, 0), its mean over the negatives, or that of the
     one semi-hard negative (0 if there is none). Raises `ValueError` for a margin below 0.
     """
-    if not margin >= 0:
-        raise ValueError(f"margin={margin!r} is not valid; it must be 0 or above")
+    checks.number("margin", margin, f"a number, 0 or more; {TOGETHER}", 0)
+    checks.flag("semi_hard", semi_hard)
     positive, similarity, negative = _similarities(z)
     if semi_hard:
         return F.relu(_semi_hard(positive, similarity, negative) - positive + margin).mean()
@@ -51,6 +52,8 @@ def margin_triplet(z: Tensor, margin: float, semi_hard: bool = False) -> Tensor:
 
 def contrastive_loss(z: Tensor, config: Config) -> Tensor:
     """The loss that `config.loss` names, of z (2N, dim): a scalar."""
+    if not isinstance(config, Config):
+        checks.refuse("config", config, "a Config")
     semi_hard = config.loss.endswith("semi_hard")
     if config.loss == "nt_xent":
         return nt_xent(z, config.temperature, config.l2_normalize)
@@ -61,8 +64,7 @@ def contrastive_loss(z: Tensor, config: Config) -> Tensor:
 
 def _similarities(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Cosines to the positive (2N,), to all views (2N, 2N), and where those are negatives."""
-    if z.ndim != 2 or len(z) < 4 or len(z) % 2:
-        raise ValueError(f"z of shape {tuple(z.shape)} is not valid; it must be (2N, dim), N > 1")
+    check_z(z, images=2)
     u = l2_normalize(z if z.dtype == torch.float64 else z.float())
     own = torch.arange(len(z), device=z.device) % (len(z) // 2)  # (2N,) the image of a view
     return (u * u.roll(len(u) // 2, 0)).sum(dim=1), u @ u.T, own[:, None] != own

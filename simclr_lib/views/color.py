@@ -1,8 +1,8 @@
 """Colour distortion (appendix A) as pure functions of a batch and its random draws.
 
-`images` is float32 (N, 3, H, W), RGB in 0..1, on any device; a per-image parameter is a number or
-a tensor (N,). The arithmetic is that of the official TensorFlow code; nothing clips unless it says
-so.
+`images` is float32 or float64 (N, 3, H, W), RGB in 0..1, on any device; a per-image parameter is a
+number or a tensor (N,). Anything else raises `ValueError`. The arithmetic is that of the official
+TensorFlow code; nothing clips unless it says so.
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-Draw = float | Tensor
+from .. import checks
+from .arguments import Draw, not_negative, order_of_each, per_image
+
 Operation = Callable[[Tensor, Tensor], Tensor]
+_BOOLEANS = "booleans, one for each image, of shape (N,) or (N, 1)"
 LUMA = (0.2989, 0.5870, 0.1140)  # weights of R, G, B in a grey value
-
-
-def per_image(value: Draw, images: Tensor) -> Tensor:
-    """A number or (N,) tensor as (N, 1, 1, 1) or (1, 1, 1, 1), ready to meet `images`."""
-    return torch.as_tensor(value, dtype=images.dtype, device=images.device).reshape(-1, 1, 1, 1)
 
 
 def choose(which: Tensor, yes: Tensor, no: Tensor) -> Tensor:
@@ -29,23 +27,33 @@ def choose(which: Tensor, yes: Tensor, no: Tensor) -> Tensor:
 
     A mixture with weight 0 or 1 is exact, and faster than `torch.where`.
     """
+    checks.images(yes, name="yes")
+    checks.images(no, name="no")
+    if yes.shape != no.shape:
+        checks.refuse("no", no, f"of the shape of `yes`, {tuple(yes.shape)}")
+    checks.tensor("which", which, _BOOLEANS)
+    if which.dtype != torch.bool or tuple(which.shape) not in ((len(no),), (len(no), 1)):
+        checks.refuse("which", which, _BOOLEANS)
     return torch.lerp(no, yes, which.to(no).view(-1, 1, 1, 1))
 
 
 def add_brightness(images: Tensor, delta: Draw) -> Tensor:
     """Brightness of v1: `images + delta`; the paper draws delta from [-0.8 s, 0.8 s]."""
-    return images + per_image(delta, images)
+    checks.images(images)
+    return images + per_image(delta, images, "delta")
 
 
 def scale_brightness(images: Tensor, factor: Draw) -> Tensor:
     """Brightness of v2: `images * factor`; drawn from [max(1 - 0.8 s, 0), 1 + 0.8 s]."""
-    return images * per_image(factor, images)
+    checks.images(images)
+    return images * not_negative(factor, images, "factor")
 
 
 def adjust_contrast(images: Tensor, factor: Draw) -> Tensor:
     """Distance from the mean of each channel of each image, times `factor` >= 0."""
+    checks.images(images)
     mean = images.mean(dim=(2, 3), keepdim=True)  # (N, C, 1, 1)
-    return (images - mean).mul_(per_image(factor, images)).add_(mean)
+    return (images - mean).mul_(not_negative(factor, images, "factor")).add_(mean)
 
 
 def adjust_saturation(images: Tensor, factor: Draw) -> Tensor:
@@ -54,8 +62,9 @@ def adjust_saturation(images: Tensor, factor: Draw) -> Tensor:
     With hue and value constant every channel moves on a line towards the largest one, so no
     conversion is needed: x -> V + (x - V) S'/S.
     """
+    checks.images(images, 3)
     value, bound = _value_and_bound(images)
-    share = torch.minimum(bound, per_image(factor, images)).clamp_min(0)
+    share = torch.minimum(bound, not_negative(factor, images, "factor")).clamp_min(0)
     return (images - value).mul_(share).add_(value)
 
 
@@ -68,6 +77,8 @@ def _value_and_bound(images: Tensor) -> tuple[Tensor, Tensor]:
 
 def adjust_hue(images: Tensor, delta: Draw) -> Tensor:
     """Hue plus `delta` turns (1 is all the way round); saturation and value stay. (N, 3, H, W)."""
+    checks.images(images, 3)
+    delta = per_image(delta, images, "delta")
     value = images.amax(dim=1, keepdim=True)  # (N, 1, H, W)
     chroma = value - images.amin(dim=1, keepdim=True)
     # How far every channel lies below the largest, in 0..1, and whether it does, as 0 or 1.
@@ -76,7 +87,7 @@ def adjust_hue(images: Tensor, delta: Draw) -> Tensor:
     not_red, not_green = red.ceil(), green.ceil()
     # Sixths of a turn from red, green or blue, whichever is the largest, one after the other.
     hue = torch.lerp(2 + red - blue, 4 + green - red, not_green)
-    hue = torch.lerp(blue - green, hue, not_red).div_(6).add_(per_image(delta, images))  # turns
+    hue = torch.lerp(blue - green, hue, not_red).div_(6).add_(delta)  # turns
     # Each channel is V less a trapezoid of the hue; the trapezoids are a third of a turn apart,
     # and each is a matter of the distance from its middle, on a circle of one turn.
     turns = hue + hue.new_tensor((1 / 2, 1 / 6, -1 / 6)).view(1, 3, 1, 1)  # (N, 3, H, W)
@@ -86,6 +97,9 @@ def adjust_hue(images: Tensor, delta: Draw) -> Tensor:
 
 def to_grayscale(images: Tensor, channels: int = 3) -> Tensor:
     """0.2989 R + 0.5870 G + 0.1140 B, as `channels` equal channels (1 or 3)."""
+    checks.images(images, 3)
+    if not isinstance(channels, int) or channels not in (1, 3):
+        checks.refuse("channels", channels, "1 or 3")
     luma = images.new_tensor(LUMA).view(1, 3, 1, 1)
     return (images * luma).sum(dim=1, keepdim=True).expand(-1, channels, -1, -1)
 
@@ -106,16 +120,19 @@ def color_jitter(
     `brightness` a delta if `brightness_kind` is "additive" and a factor if "multiplicative".
     The input is not clipped first: a bicubic crop overshoots, and the official code lets it.
     """
-    if brightness_kind not in ("additive", "multiplicative"):
-        raise ValueError(
-            f"brightness_kind={brightness_kind!r} is not valid: additive or multiplicative"
-        )
-    order = order.to(images.device).expand(len(images), 4)
-    draws = [
-        per_image(d, images).view(-1).expand(len(images))
-        for d in (brightness, contrast, saturation, hue)
-    ]
+    checks.images(images, 3)
+    checks.one_of("brightness_kind", brightness_kind, ("additive", "multiplicative"))
     additive = brightness_kind == "additive"
+    order = order_of_each(order, images)  # (N, 4)
+    draws = [
+        per_image(brightness, images, "brightness")
+        if additive
+        else not_negative(brightness, images, "brightness"),
+        not_negative(contrast, images, "contrast"),
+        not_negative(saturation, images, "saturation"),
+        per_image(hue, images, "hue"),
+    ]
+    draws = [draw.view(-1).expand(len(images)) for draw in draws]  # (N,) each
     if images.device.type != "cpu" or not images.is_contiguous():
         return _jitter_in_turns(images, order, draws, additive)
     brightness_of = add_brightness if additive else scale_brightness
@@ -168,7 +185,7 @@ def _jitter_in_places(
 
 def _contrast(images: Tensor, factor: Tensor) -> Tensor:
     """`adjust_contrast` in the arithmetic of `_jitter_in_turns`."""
-    factor = per_image(factor, images)
+    factor = per_image(factor, images)  # (N, 1, 1, 1)
     return (images * factor).add_((1 - factor) * images.mean(dim=(2, 3), keepdim=True))
 
 

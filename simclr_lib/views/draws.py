@@ -1,13 +1,18 @@
-"""The random draws of views, one set for each image, from an explicit generator."""
+"""The random draws of views, one set for each image, from an explicit generator.
+
+Raises `ValueError` for numbers that are out of range, and for what is no generator.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
+from .. import checks
 from . import color
 
 # Figure 5's and appendix B.2's operations have no published parameters; these are ours.
@@ -34,15 +39,35 @@ def draw(
     make: Callable[..., Tensor], shape: Sequence[int], source: Random, **options: Any
 ) -> Tensor:
     """`make(shape)`, say `torch.rand`, with one row for each image, from a generator or share."""
+    _check_source("source", source)
+    if not all(isinstance(length, int) and length >= 0 for length in shape):
+        checks.refuse("shape", shape, "whole numbers, 0 or more")
     if isinstance(source, Generator):
         return make(shape, generator=source, **options)
+    if shape[0] % source.branches:
+        checks.refuse("shape", shape, f"one row for each image in {source.branches} branches")
     whole = make((shape[0] * source.processes, *shape[1:]), generator=source.generator, **options)
     parts = whole.view(source.branches, source.processes, shape[0] // source.branches, *shape[1:])
     return parts[:, source.part].flatten(0, 1)
 
 
+def _check_source(name: str, source: Random) -> None:
+    """Refuse what is neither a generator nor a possible share of one."""
+    valid = "a torch.Generator, or a Share of one with part below processes"
+    if isinstance(source, Share):
+        possible = isinstance(source.generator, Generator) and 0 <= source.part < source.processes
+    else:
+        possible = isinstance(source, Generator)
+    if not possible:
+        checks.refuse(name, source, valid)
+
+
 def uniform(num: int, low: float, high: float, generator: Random) -> Tensor:
     """(num,) float32 between `low` and `high`."""
+    checks.whole("num", num, 0)
+    checks.number("low", low, "a number", -math.inf)
+    checks.number("high", high, f"a number, low={low} or more", low)
+    _check_source("generator", generator)
     return low + (high - low) * draw(torch.rand, (num,), generator)
 
 
@@ -64,6 +89,15 @@ def sample_crop_boxes(
     of the image (the official `min_object_covered`; binding only if area[0] < 0.1), is drawn again,
     at most `attempts` times (officially 100), then the whole image is taken.
     """
+    for name, value, lowest in (
+        ("num", num, 0),
+        ("height", height, 1),
+        ("width", width, 1),
+        ("attempts", attempts, 1),
+    ):
+        checks.whole(name, value, lowest)
+    _check_area(area)
+    _check_source("generator", generator)
     shape = (num, attempts)
     pixels = height * width
     low, high = area[0] * pixels, area[1] * pixels
@@ -89,6 +123,19 @@ def sample_crop_boxes(
     return torch.stack([top, left, tall, wide], dim=1).long()
 
 
+def _check_area(area: tuple[float, float]) -> None:
+    """Refuse what is not the smallest and the largest share of an image."""
+    valid = (
+        "(smallest, largest) share of the image, with 0 <= smallest <= largest and 0 < largest <= 1"
+    )
+    if not isinstance(area, Sequence) or len(area) != 2:
+        checks.refuse("area", area, valid)
+    for share in area:
+        checks.number("area", share, valid, 0, 1)
+    if not 0 <= area[0] <= area[1] or area[1] == 0:
+        checks.refuse("area", area, valid)
+
+
 def sample_jitter(
     num: int, strength: float, brightness: str, generator: Random
 ) -> dict[str, Tensor]:
@@ -98,6 +145,10 @@ def sample_jitter(
     "multiplicative"; contrast and saturation factors likewise; hue in [-0.2 s, 0.2 s] turns; the
     order is a uniform permutation. One draw for each image.
     """
+    checks.whole("num", num, 0)
+    checks.number("strength", strength, "a number, 0 or more", 0)
+    checks.one_of("brightness", brightness, ("additive", "multiplicative"))
+    _check_source("generator", generator)
     spread = 0.8 * strength
     factors = (max(1 - spread, 0), 1 + spread)
     bright = (-spread, spread) if brightness == "additive" else factors
@@ -122,6 +173,13 @@ def sometimes(
     `draws` are one for each image, (N, ...). On a CPU, where the choice is at hand, only the chosen
     are changed; elsewhere all are, and then the choice is made, so that shapes stay the same.
     """
+    checks.images(images)
+    checks.number("probability", probability, "a number from 0 to 1", 0, 1)
+    for name, values in draws.items():
+        checks.tensor(name, values, f"one row for each of {len(images)} images")
+        if values.shape[:1] != images.shape[:1]:
+            checks.refuse(name, values, f"one row for each of {len(images)} images")
+    _check_source("generator", generator)
     chosen = draw(torch.rand, (len(images),), generator) < probability
     if images.device.type == "cpu":
         index = chosen.nonzero()[:, 0]

@@ -1,9 +1,9 @@
 """The paper's other image operations as pure functions of a batch and its random draws.
 
-Everywhere `images` is float32 (N, C, H, W), RGB in 0..1 where colour matters, on any device, and a
-per-image parameter is a number or a tensor (N,). Shapes never depend on values, so the same code
-runs on a CPU, a GPU and a TPU. The random draws themselves are made in `views.py`; colour is in
-`color.py`.
+Everywhere `images` is float32 or float64 (N, C, H, W), RGB in 0..1 where colour matters, on any
+device, and a per-image parameter is a number or a tensor (N,). Anything else raises `ValueError`.
+Shapes never depend on values, so the same code runs on a CPU, a GPU and a TPU. The random draws
+themselves are made in `views.py`; colour is in `color.py`.
 
 The arithmetic is that of the official TensorFlow code wherever that code has the operation, and
 the tests hold it to recorded outputs at 1e-5. Nothing clips unless it says so.
@@ -11,11 +11,15 @@ the tests hold it to recorded outputs at 1e-5. Nothing clips unless it says so.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .color import Draw, per_image, to_grayscale
+from .. import checks
+from .arguments import Draw, box_of_each, not_negative, per_image, turns_of_each
+from .color import to_grayscale
 
 # --- Geometry -----------------------------------------------------------------------------------
 
@@ -30,7 +34,10 @@ def crop_and_resize(
     coefficient -0.5, taps outside the box dropped, fractions rounded to 1/1024: as TensorFlow's.
     Both axes are one matrix product each, which is what accelerators do best.
     """
-    boxes = torch.as_tensor(boxes, device=images.device).expand(len(images), 4)  # (N, 4)
+    checks.images(images)
+    checks.size("size", size)
+    checks.flag("cubic", cubic)
+    boxes = box_of_each(boxes, images)  # (N, 4)
     top, left, height, width = boxes.to(images.dtype).unbind(dim=1)
 
     def weights(start: Tensor, length: Tensor, pixels: int, size: int) -> Tensor:
@@ -60,6 +67,12 @@ def resize_one(image: Tensor, size: tuple[int, int], cubic: bool = True) -> Tens
     A bag of an embedding is a weighted sum of rows of a table; so is a row of the result, of four
     rows of the image. On a CPU five times faster than matrix products, at the size of photographs.
     """
+
+    checks.images(image, name="image")
+    checks.size("size", size)
+    checks.flag("cubic", cubic)
+    if len(image) != 1:
+        checks.refuse("image", image, "a single image, of shape (1, C, H, W)")
 
     def resized(table: Tensor, size: int) -> Tensor:  # (rows, values) to (size, values)
         taps, shares = _taps(table.new_full((1,), len(table)), size, cubic)
@@ -94,14 +107,16 @@ def _taps(length: Tensor, size: int, cubic: bool) -> tuple[Tensor, Tensor]:
 
 def flip(images: Tensor) -> Tensor:
     """Left and right exchanged."""
+    checks.images(images)
     return images.flip(3)
 
 
 def rotate(images: Tensor, quarter_turns: Tensor) -> Tensor:
     """Square images turned counter-clockwise by 0 to 3 quarter turns, (N,) whole numbers."""
-    turns = torch.as_tensor(quarter_turns, device=images.device).view(-1, 1, 1, 1)
+    checks.images(images)
     if images.shape[2] != images.shape[3]:
-        raise ValueError(f"rotate needs square images, got {tuple(images.shape[2:])}")
+        checks.refuse("images", images, "square, of shape (N, C, S, S)")
+    turns = turns_of_each(quarter_turns, images)
     turned = [torch.rot90(images, number, (2, 3)) for number in range(4)]
     return torch.where(
         turns < 2,
@@ -112,7 +127,9 @@ def rotate(images: Tensor, quarter_turns: Tensor) -> Tensor:
 
 def cutout(images: Tensor, boxes: Tensor, fill: float = 0.0) -> Tensor:
     """A box of every image replaced by `fill`; `boxes` (N, 4) as in `crop_and_resize`."""
-    boxes = torch.as_tensor(boxes, device=images.device).expand(len(images), 4)
+    checks.images(images)
+    checks.number("fill", fill, "a number", -math.inf)
+    boxes = box_of_each(boxes, images)  # (N, 4)
     top, left, height, width = boxes.view(-1, 4, 1).unbind(dim=1)  # (N, 1) each
     y = torch.arange(images.shape[2], device=images.device)
     x = torch.arange(images.shape[3], device=images.device)
@@ -128,14 +145,17 @@ def gaussian_blur(images: Tensor, sigma: Draw, kernel_size: int, padding: str = 
     """Gaussian blur with standard deviation `sigma` pixels, a number or (N,).
 
     Taps reach int(kernel_size / 2) to both sides and sum to 1. `padding` "same" pads with zeros,
-    so borders darken as in the official code; "valid" returns only whole windows. The paper's
-    kernel_size is a tenth of the image height (appendix A).
+    so borders darken as in the official code; "valid" returns only whole windows, of which there
+    must be one. The paper's kernel_size is a tenth of the image height (appendix A).
     """
-    if padding not in ("same", "valid"):
-        raise ValueError(f"padding={padding!r} is not valid: same or valid")
+    checks.images(images)
+    checks.whole("kernel_size", kernel_size, 1)
+    checks.one_of("padding", padding, ("same", "valid"))
+    sigma = per_image(sigma, images, "sigma", "a number above 0", math.ulp(0.0)).view(-1, 1)
     radius = int(kernel_size / 2)
+    if padding == "valid" and 2 * radius >= min(images.shape[2:]):
+        checks.refuse("kernel_size", kernel_size, "smaller than the images, without padding")
     reach = torch.arange(radius + 1, dtype=images.dtype, device=images.device)
-    sigma = per_image(sigma, images).view(-1, 1)
     taps = torch.exp(-(reach**2) / (2 * sigma**2))  # (N or 1, radius + 1)
     # Below 1e-12 they change nothing, and products with numbers near the smallest are slow.
     taps = F.pad(taps * (taps > 1e-12), (0, 1)).expand(len(images), -1)  # 0 beyond the radius
@@ -155,8 +175,10 @@ def gaussian_blur(images: Tensor, sigma: Draw, kernel_size: int, padding: str = 
 
 def motion_blur(images: Tensor, angle: Draw, length: int) -> Tensor:
     """Mean of `length` bilinear copies along a line at `angle` radians; edges are repeated."""
+    checks.images(images)
+    checks.whole("length", length, 1)
     height, width = images.shape[2:]
-    angle = per_image(angle, images).view(-1, 1, 1).expand(len(images), 1, 1)
+    angle = per_image(angle, images, "angle").view(-1, 1, 1).expand(len(images), 1, 1)
     y = torch.linspace(-1, 1, height, device=images.device)[None, :, None]  # (1, H, 1)
     x = torch.linspace(-1, 1, width, device=images.device)[None, None, :]  # (1, 1, W)
     total = torch.zeros_like(images)
@@ -180,12 +202,17 @@ def sobel(images: Tensor) -> Tensor:
 
 def add_noise(images: Tensor, noise: Tensor, std: Draw) -> Tensor:
     """`images` plus `std` times standard normal `noise` of the same shape, clipped to 0..1."""
-    return (images + per_image(std, images) * noise.to(images.device)).clamp(0, 1)
+    checks.images(images)
+    checks.images(noise, name="noise")
+    if noise.shape != images.shape:
+        checks.refuse("noise", noise, f"of the shape of the images, {tuple(images.shape)}")
+    return (images + not_negative(std, images, "std") * noise.to(images.device)).clamp(0, 1)
 
 
 def solarize(images: Tensor, threshold: Draw = 0.5) -> Tensor:
     """Values at or above `threshold` inverted to 1 - x (appendix B.2)."""
-    return torch.where(images >= per_image(threshold, images), 1 - images, images)
+    checks.images(images)
+    return torch.where(images >= per_image(threshold, images, "threshold"), 1 - images, images)
 
 
 def equalize(images: Tensor) -> Tensor:
@@ -194,6 +221,7 @@ def equalize(images: Tensor) -> Tensor:
     A level becomes the share of pixels below it: (rank - first) / (count - first), where `first`
     is the number of pixels at the darkest level. An image of one level stays as it is.
     """
+    checks.images(images)
     pixels = images.shape[2] * images.shape[3]
     levels = (images.clamp(0, 1) * 255).round().long().flatten(2)  # (N, C, pixels)
     ones = torch.ones_like(levels, dtype=images.dtype)

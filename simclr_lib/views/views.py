@@ -116,7 +116,7 @@ def _blur(images: Tensor, how: Branch, generator: Random) -> Tensor:
     """
     images = images.clamp(0, 1)
     sigma = uniform(len(images), 0.1, 2.0, generator)
-    blur = partial(ops.gaussian_blur, kernel_size=images.shape[2] // 10)
+    blur = partial(ops.gaussian_blur, kernel_size=max(images.shape[2] // 10, 1))
     return sometimes(images, blur, 0.5, generator, sigma=sigma)
 
 
