@@ -15,6 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+# NumPy's numbers are numbers too; asking for Python's own first is faster.
+_REAL, _WHOLE = (float, int, numbers.Real), (int, numbers.Integral)
+_FLOATS = (torch.float32, torch.float64)
+
 
 def refuse(name: str, value: object, valid: str) -> NoReturn:
     """Raise the `ValueError` that names an argument, what was given and what would be valid."""
@@ -36,7 +40,7 @@ def shown(value: object) -> str:
 
 def number(name: str, value: Any, valid: str, low: float, high: float = math.inf) -> None:
     """Refuse what is not a finite number from `low` to `high`; `valid` says it in words."""
-    plain = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    plain = isinstance(value, _REAL) and not isinstance(value, bool)
     if not plain or not math.isfinite(value) or not low <= value <= high:
         refuse(name, value, valid)
 
@@ -48,10 +52,9 @@ def positive(name: str, value: Any, valid: str = "a number above 0") -> None:
 
 def whole(name: str, value: Any, low: int, high: int | None = None) -> None:
     """Refuse what is not a whole number from `low` to `high`."""
-    valid = f"a whole number, {low} or more" if high is None else f"a whole number, {low} to {high}"
-    if not isinstance(value, numbers.Integral):
-        refuse(name, value, valid)
-    number(name, value, valid, low, math.inf if high is None else high)
+    plain = isinstance(value, _WHOLE) and not isinstance(value, bool)
+    if not plain or value < low or (high is not None and value > high):
+        refuse(name, value, f"a whole number, {low} " + (f"to {high}" if high else "or more"))
 
 
 def flag(name: str, value: Any) -> None:
@@ -69,7 +72,7 @@ def one_of(name: str, value: Any, choices: Sequence[str]) -> None:
 def size(name: str, value: Any) -> None:
     """Refuse what is not a pair (height, width) of whole numbers above 0."""
     pair = isinstance(value, Sequence) and len(value) == 2
-    if not pair or not all(isinstance(v, numbers.Integral) and v > 0 for v in value):
+    if not pair or not all(isinstance(v, _WHOLE) and v > 0 for v in value):
         refuse(name, value, "(height, width) in pixels, two whole numbers above 0")
 
 
@@ -89,20 +92,19 @@ def integers(name: str, value: Any, valid: str, *shapes: tuple[int, ...]) -> Ten
         refuse(name, value, valid)
     if tuple(made.shape) not in shapes:
         refuse(name, value, valid)
-    return made.long()
+    return made.contiguous().long()
 
 
 def each(
     name: str, value: Any, count: int, valid: str = "a number", low: float = -math.inf
 ) -> None:
     """Refuse what is neither a number of at least `low` nor a tensor of one for each of `count`."""
-    valid = f"{valid}, or a tensor ({count},) of them"
-    if not isinstance(value, Tensor):
-        number(name, value, valid, low)
-        return
-    flat = value.numel() in (1, count) and value.numel() == value.shape[:1].numel()
-    if not flat or value.is_complex() or value.dtype == torch.bool:
-        refuse(name, value, valid)
+    if isinstance(value, Tensor):
+        numeric = not value.is_complex() and value.dtype != torch.bool
+        if numeric and value.numel() in (1, count) and value.numel() == value.shape[:1].numel():
+            return
+        refuse(name, value, f"{valid}, or a tensor ({count},) of them")
+    number(name, value, f"{valid}, or a tensor ({count},) of them", low)
 
 
 def images(value: Any, channels: int | None = None, name: str = "images") -> None:
@@ -110,12 +112,11 @@ def images(value: Any, channels: int | None = None, name: str = "images") -> Non
 
     A batch without images is one. Channels that come last are told by a width of 3.
     """
-    count = "C" if channels is None else str(channels)
-    valid = f"float32 or float64 in 0..1, of shape (N, {count}, H, W)"
+    if isinstance(value, Tensor) and value.dtype in _FLOATS and value.ndim == 4:
+        _, depth, height, width = value.shape
+        last = width == 3 and depth > 4
+        if depth == (channels or depth) and depth and height and width and not last:
+            return
+    valid = f"float32 or float64 in 0..1, of shape (N, {channels or 'C'}, H, W)"
     tensor(name, value, valid)
-    if value.dtype not in (torch.float32, torch.float64) or value.ndim != 4:
-        refuse(name, value, valid)
-    if 0 in value.shape[1:] or (value.shape[3] == 3 and value.shape[1] > 4):
-        refuse(name, value, valid)
-    if channels is not None and value.shape[1] != channels:
-        refuse(name, value, valid)
+    refuse(name, value, valid)

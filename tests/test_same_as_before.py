@@ -1,6 +1,5 @@
 """Runs at `smoke` are those that the library made before it had methods, to the last bit.
 
-Recorded with float32 and one thread; golden/before.json says on which CPU and PyTorch. Others make
 Recorded with float32 and one thread; golden/before.json says on which CPU and PyTorch. Others sum
 in another order, which grows from the fifth update on: there the losses before it are compared.
 

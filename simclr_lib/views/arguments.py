@@ -48,12 +48,15 @@ def box_of_each(boxes: Tensor, images: Tensor) -> Tensor:
         f"of shape (4,) or ({len(images)}, 4)"
     )
     boxes = checks.integers("boxes", boxes, valid, (4,), (len(images), 4))
-    if boxes.device.type == "cpu":
-        start, length = boxes.reshape(-1, 2, 2).unbind(dim=1)
-        inside = (start >= 0) & (length > 0) & (start + length <= torch.tensor((height, width)))
-        if not inside.all():  # (N or 1, 2)
-            which = int(inside.all(dim=1).int().argmin())
-            checks.refuse(f"boxes[{which}]", boxes.reshape(-1, 4)[which].tolist(), valid)
+    if boxes.device.type == "cpu" and len(boxes):
+        table = boxes.view(-1, 4)
+        low, ends = table.amin(dim=0), (table[:, :2] + table[:, 2:]).amax(dim=0)
+        (top, left, tall, wide), (bottom, right) = low.tolist(), ends.tolist()
+        if min(top, left) < 0 or min(tall, wide) < 1 or bottom > height or right > width:
+            wrong = (table < low.new_tensor((0, 0, 1, 1))).any(dim=1)
+            wrong |= (table[:, :2] + table[:, 2:] > low.new_tensor((height, width))).any(dim=1)
+            which = int(wrong.int().argmax())
+            checks.refuse(f"boxes[{which}]", table[which].tolist(), valid)
     return boxes.to(images.device).expand(len(images), 4)
 
 

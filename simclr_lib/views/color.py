@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -17,7 +16,6 @@ from torch import Tensor
 from .. import checks
 from .arguments import Draw, not_negative, order_of_each, per_image
 
-Operation = Callable[[Tensor, Tensor], Tensor]
 _BOOLEANS = "booleans, one for each image, of shape (N,) or (N, 1)"
 LUMA = (0.2989, 0.5870, 0.1140)  # weights of R, G, B in a grey value
 
@@ -78,7 +76,11 @@ def _value_and_bound(images: Tensor) -> tuple[Tensor, Tensor]:
 def adjust_hue(images: Tensor, delta: Draw) -> Tensor:
     """Hue plus `delta` turns (1 is all the way round); saturation and value stay. (N, 3, H, W)."""
     checks.images(images, 3)
-    delta = per_image(delta, images, "delta")
+    return _hue(images, per_image(delta, images, "delta"))
+
+
+def _hue(images: Tensor, delta: Tensor) -> Tensor:
+    """`adjust_hue` by (N, 1, 1, 1) or (1, 1, 1, 1)."""
     value = images.amax(dim=1, keepdim=True)  # (N, 1, H, W)
     chroma = value - images.amin(dim=1, keepdim=True)
     # How far every channel lies below the largest, in 0..1, and whether it does, as 0 or 1.
@@ -135,22 +137,18 @@ def color_jitter(
     draws = [draw.view(-1).expand(len(images)) for draw in draws]  # (N,) each
     if images.device.type != "cpu" or not images.is_contiguous():
         return _jitter_in_turns(images, order, draws, additive)
-    brightness_of = add_brightness if additive else scale_brightness
-    if images.numel() > 2**21:
-        operations = (brightness_of, adjust_contrast, adjust_saturation, adjust_hue)
-        return _jitter_in_groups(images, order, draws, operations)
-    operations = (brightness_of, _contrast, _saturation, adjust_hue)
-    return _jitter_in_places(images, order, draws, operations)
+    in_groups = images.numel() > 2**21
+    return (_jitter_in_groups if in_groups else _jitter_in_places)(images, order, draws, additive)
 
 
-def _jitter_in_groups(
-    images: Tensor, order: Tensor, draws: list[Tensor], operations: Sequence[Operation]
-) -> Tensor:
+def _jitter_in_groups(images: Tensor, order: Tensor, draws: list[Tensor], additive: bool) -> Tensor:
     """The images of each order together: the least traffic, but the draws decide the shapes.
 
     For CPUs, where the draws are at hand and nothing is compiled for a shape, and for batches so
     large that 24 times as many calls do not matter.
     """
+    brightness = add_brightness if additive else scale_brightness
+    operations = (brightness, adjust_contrast, adjust_saturation, adjust_hue)
     result = torch.empty_like(images)
     for permutation in itertools.permutations(range(4)):
         index = (order == order.new_tensor(permutation)).all(dim=1).nonzero()[:, 0]
@@ -161,20 +159,20 @@ def _jitter_in_groups(
     return result
 
 
-def _jitter_in_places(
-    images: Tensor, order: Tensor, draws: list[Tensor], operations: Sequence[Operation]
-) -> Tensor:
+def _jitter_in_places(images: Tensor, order: Tensor, draws: list[Tensor], additive: bool) -> Tensor:
     """What comes first in all orders, then what comes second, ...: as little arithmetic, in 16
     calls. For small batches on a CPU.
 
     At each place images are sorted by what is to be done to them, so that a group lies in one
     piece; what is done is what `_jitter_in_turns` does, bit for bit.
     """
+    operations = (torch.add if additive else torch.mul, _contrast, _saturation, _hue)
     rows = order.argsort(dim=0, stable=True)  # (N, 4) the images as sorted at each place
     where = rows.argsort(dim=0)  # (N, 4) and where in that row an image is
     moves = [rows[:, 0], *where[:, :3].gather(0, rows[:, 1:]).unbind(dim=1)]
     sizes = (order[:, :, None] == torch.arange(4)).sum(dim=0).tolist()  # [place][operation]
     amounts = torch.stack(draws, dim=1).gather(1, order).gather(0, rows)  # (N, 4) sorted as well
+    amounts = amounts[..., None, None, None]  # (N, 4, 1, 1, 1)
     for place, move in enumerate(moves):
         images = images.index_select(0, move)
         groups = images.split(sizes[place]), amounts[:, place].split(sizes[place])
@@ -185,14 +183,13 @@ def _jitter_in_places(
 
 def _contrast(images: Tensor, factor: Tensor) -> Tensor:
     """`adjust_contrast` in the arithmetic of `_jitter_in_turns`."""
-    factor = per_image(factor, images)  # (N, 1, 1, 1)
     return (images * factor).add_((1 - factor) * images.mean(dim=(2, 3), keepdim=True))
 
 
 def _saturation(images: Tensor, factor: Tensor) -> Tensor:
     """`adjust_saturation` in the arithmetic of `_jitter_in_turns`."""
     value, bound = _value_and_bound(images)
-    share = torch.minimum(bound, per_image(factor, images))
+    share = torch.minimum(bound, factor)  # (N, 1, H, W)
     return torch.addcmul(value.mul_(1 - share), images, share)
 
 
@@ -243,6 +240,6 @@ def _jitter_in_turns(images: Tensor, order: Tensor, draws: list[Tensor], additiv
             share = torch.minimum(bound.add_(unbound), factor)
             torch.addcmul(value.mul_(1 - share), images, share, out=images)
         else:
-            images = adjust_hue(images, hue)
+            images = _hue(images, hue.view(-1, 1, 1, 1))
         images.clamp_(0, 1)
     return images

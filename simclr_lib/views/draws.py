@@ -40,7 +40,7 @@ def draw(
 ) -> Tensor:
     """`make(shape)`, say `torch.rand`, with one row for each image, from a generator or share."""
     _check_source("source", source)
-    if not all(isinstance(length, int) and length >= 0 for length in shape):
+    if min(shape, default=0) < 0 or float in map(type, shape):
         checks.refuse("shape", shape, "whole numbers, 0 or more")
     if isinstance(source, Generator):
         return make(shape, generator=source, **options)
@@ -53,13 +53,11 @@ def draw(
 
 def _check_source(name: str, source: Random) -> None:
     """Refuse what is neither a generator nor a possible share of one."""
-    valid = "a torch.Generator, or a Share of one with part below processes"
-    if isinstance(source, Share):
-        possible = isinstance(source.generator, Generator) and 0 <= source.part < source.processes
-    else:
-        possible = isinstance(source, Generator)
-    if not possible:
-        checks.refuse(name, source, valid)
+    if isinstance(source, Generator):
+        return
+    shared = isinstance(source, Share) and isinstance(source.generator, Generator)
+    if not shared or not 0 <= source.part < source.processes:
+        checks.refuse(name, source, "a torch.Generator, or a Share of one, part below processes")
 
 
 def uniform(num: int, low: float, high: float, generator: Random) -> Tensor:
@@ -68,6 +66,10 @@ def uniform(num: int, low: float, high: float, generator: Random) -> Tensor:
     checks.number("low", low, "a number", -math.inf)
     checks.number("high", high, f"a number, low={low} or more", low)
     _check_source("generator", generator)
+    return _uniform(num, low, high, generator)
+
+
+def _uniform(num: int, low: float, high: float, generator: Random) -> Tensor:
     return low + (high - low) * draw(torch.rand, (num,), generator)
 
 
@@ -89,13 +91,10 @@ def sample_crop_boxes(
     of the image (the official `min_object_covered`; binding only if area[0] < 0.1), is drawn again,
     at most `attempts` times (officially 100), then the whole image is taken.
     """
-    for name, value, lowest in (
-        ("num", num, 0),
-        ("height", height, 1),
-        ("width", width, 1),
-        ("attempts", attempts, 1),
-    ):
-        checks.whole(name, value, lowest)
+    checks.whole("num", num, 0)
+    checks.whole("height", height, 1)
+    checks.whole("width", width, 1)
+    checks.whole("attempts", attempts, 1)
     _check_area(area)
     _check_source("generator", generator)
     shape = (num, attempts)
@@ -154,10 +153,10 @@ def sample_jitter(
     bright = (-spread, spread) if brightness == "additive" else factors
     return {
         "order": draw(torch.rand, (num, 4), generator).argsort(dim=1),
-        "brightness": uniform(num, *bright, generator),
-        "contrast": uniform(num, *factors, generator),
-        "saturation": uniform(num, *factors, generator),
-        "hue": uniform(num, -0.2 * strength, 0.2 * strength, generator),
+        "brightness": _uniform(num, *bright, generator),
+        "contrast": _uniform(num, *factors, generator),
+        "saturation": _uniform(num, *factors, generator),
+        "hue": _uniform(num, -0.2 * strength, 0.2 * strength, generator),
     }
 
 
@@ -176,9 +175,8 @@ def sometimes(
     checks.images(images)
     checks.number("probability", probability, "a number from 0 to 1", 0, 1)
     for name, values in draws.items():
-        checks.tensor(name, values, f"one row for each of {len(images)} images")
-        if values.shape[:1] != images.shape[:1]:
-            checks.refuse(name, values, f"one row for each of {len(images)} images")
+        if not isinstance(values, Tensor) or values.shape[:1] != images.shape[:1]:
+            checks.refuse(name, values, f"a tensor, one row for each of {len(images)} images")
     _check_source("generator", generator)
     chosen = draw(torch.rand, (len(images),), generator) < probability
     if images.device.type == "cpu":
