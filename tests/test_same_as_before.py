@@ -2,6 +2,7 @@
 
 Recorded with float32 and one thread; golden/before.json says on which CPU and PyTorch. Others sum
 in another order, which grows from the fifth update on: there the losses before it are compared.
+"""
 
 from __future__ import annotations
 
