@@ -58,10 +58,10 @@ def notebook_parameters(
     reject_unknown(sorted(parameters), known)
     for name in parameters.keys() & set(own):
         _refuse_not_finite(name, parameters[name])
-    for name, value in parameters.items():
-        if f"{name}s" in own and value is not None:
+    for name in (name for i in injected[-1:] for name in cells[i]):
+        if f"{name}s" in own and name not in cells[first]:
             raise ValueError(
-                f"{name}={value!r} is not valid here; it must be given as {name}s, by which this "
+                f"{name}={parameters[name]!r} is not valid here; it must be given as {name}s, by which this "
                 "notebook says what is trained"
             )
     return parameters
