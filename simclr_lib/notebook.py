@@ -61,8 +61,8 @@ def notebook_parameters(
     for name in (name for i in injected[-1:] for name in cells[i]):
         if f"{name}s" in own and name not in cells[first]:
             raise ValueError(
-                f"{name}={parameters[name]!r} is not valid here; it must be given as {name}s, by which this "
-                "notebook says what is trained"
+                f"{name}={parameters[name]!r} is not valid here; it must be given as {name}s, by "
+                "which this notebook says what is trained"
             )
     return parameters
 
