@@ -72,7 +72,7 @@ def one_of(name: str, value: Any, choices: Sequence[str]) -> None:
 def size(name: str, value: Any) -> None:
     """Refuse what is not a pair (height, width) of whole numbers above 0."""
     pair = isinstance(value, Sequence) and len(value) == 2
-    if not pair or not all(isinstance(v, _WHOLE) and v > 0 for v in value):
+    if not pair or not all(isinstance(v, _WHOLE) and int(v) > 0 for v in value):
         refuse(name, value, "(height, width) in pixels, two whole numbers above 0")
 
 

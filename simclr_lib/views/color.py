@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from torch import Tensor
 from .. import checks
 from .arguments import Draw, not_negative, order_of_each, per_image
 
+Operation = Callable[[Tensor, Tensor], Tensor]
 _BOOLEANS = "booleans, one for each image, of shape (N,) or (N, 1)"
 LUMA = (0.2989, 0.5870, 0.1140)  # weights of R, G, B in a grey value
 
@@ -126,19 +128,20 @@ def color_jitter(
     checks.one_of("brightness_kind", brightness_kind, ("additive", "multiplicative"))
     additive = brightness_kind == "additive"
     order = order_of_each(order, images)  # (N, 4)
+    checked_brightness = per_image if additive else not_negative
     draws = [
-        per_image(brightness, images, "brightness")
-        if additive
-        else not_negative(brightness, images, "brightness"),
+        checked_brightness(brightness, images, "brightness"),
         not_negative(contrast, images, "contrast"),
         not_negative(saturation, images, "saturation"),
         per_image(hue, images, "hue"),
     ]
     draws = [draw.view(-1).expand(len(images)) for draw in draws]  # (N,) each
-    if images.device.type != "cpu" or not images.is_contiguous():
-        return _jitter_in_turns(images, order, draws, additive)
-    in_groups = images.numel() > 2**21
-    return (_jitter_in_groups if in_groups else _jitter_in_places)(images, order, draws, additive)
+    on_cpu, jitter = images.device.type == "cpu", _jitter_in_turns
+    if on_cpu and images.numel() > 2**21:
+        jitter = _jitter_in_groups
+    elif on_cpu and images.is_contiguous():  # else the channels of a pixel lie side by side
+        jitter = _jitter_in_places
+    return jitter(images, order, draws, additive)
 
 
 def _jitter_in_groups(images: Tensor, order: Tensor, draws: list[Tensor], additive: bool) -> Tensor:
@@ -166,7 +169,8 @@ def _jitter_in_places(images: Tensor, order: Tensor, draws: list[Tensor], additi
     At each place images are sorted by what is to be done to them, so that a group lies in one
     piece; what is done is what `_jitter_in_turns` does, bit for bit.
     """
-    operations = (torch.add if additive else torch.mul, _contrast, _saturation, _hue)
+    brightness: Operation = torch.add if additive else torch.mul
+    operations = (brightness, _contrast, _saturation, _hue)
     rows = order.argsort(dim=0, stable=True)  # (N, 4) the images as sorted at each place
     where = rows.argsort(dim=0)  # (N, 4) and where in that row an image is
     moves = [rows[:, 0], *where[:, :3].gather(0, rows[:, 1:]).unbind(dim=1)]
