@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 # NumPy's numbers are numbers too; asking for Python's own first is faster.
-_REAL, _WHOLE = (float, int, numbers.Real), (int, numbers.Integral)
+_REAL: tuple[Any, ...] = (float, int, numbers.Real)
+_WHOLE: tuple[Any, ...] = (int, numbers.Integral)
 _FLOATS = (torch.float32, torch.float64)
 
 

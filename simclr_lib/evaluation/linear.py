@@ -83,7 +83,7 @@ def _predict(x: Tensor, weights: Tensor) -> Tensor:
     return (x @ weights[:-1] + weights[-1]).argmax(dim=1)
 
 
-def linear_probe_sgd(encoder: nn.Module, data: Data, config: Config, augment: bool = True) -> float:
+def linear_probe_sgd(encoder: nn.Module, data: Data, config: Config, augment: bool = True) -> float:  # noqa: FBT001, FBT002
     """Test accuracy, percent, of the paper's linear evaluation (appendix B.6).
 
     Nesterov momentum 0.9, learning rate 0.1 * batch / 256 with cosine decay, no warm-up and no

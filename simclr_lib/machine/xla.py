@@ -100,7 +100,7 @@ def _numbers() -> list[int]:
     return every.tolist()
 
 
-def put(x: Tensor, own: bool = False) -> Tensor:
+def put(x: Tensor, *, own: bool = False) -> Tensor:
     """A host's tensor on the device, its rows spread over all devices if they divide evenly.
 
     With several hosts x is the same on all of them, or, if they are its `own` rows, a part: then
@@ -117,7 +117,9 @@ def put(x: Tensor, own: bool = False) -> Tensor:
             raise ValueError(f"{len(x)} rows of one host are not valid for its {devices} devices")
         return x.to(device())
     spec = ShardingSpec(_mesh(), ("rows", *[None] * (x.ndim - 1)), minibatch=own)
-    (placed,) = xla_model.send_cpu_data_to_device([x], device(), spec)
+    # A list, whatever its annotation says.
+    sent: Any = xla_model.send_cpu_data_to_device([x], device(), spec)
+    (placed,) = sent
     return placed
 
 

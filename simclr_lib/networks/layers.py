@@ -28,7 +28,10 @@ class BatchNorm(nn.Module):
     several processes train together, the batch is that of all of them.
     """
 
-    def __init__(self, channels: int, gamma: float = 1.0, beta: bool = True) -> None:
+    moving_mean: Tensor
+    moving_variance: Tensor
+
+    def __init__(self, channels: int, gamma: float = 1.0, beta: bool = True) -> None:  # noqa: FBT001, FBT002
         super().__init__()
         self.gamma = nn.Parameter(torch.full((channels,), gamma))
         self.beta = nn.Parameter(torch.zeros(channels)) if beta else None
@@ -86,7 +89,7 @@ class _GlobalBatchNorm(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, d: Tensor, *unused: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, d: Tensor, *unused: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         x, gamma, mean, variance = ctx.saved_tensors
         inverse = (variance + EPSILON).rsqrt()
         fixed, d_gamma, d_beta = torch.ops.aten.native_batch_norm_backward(
@@ -141,7 +144,7 @@ def conv(
     return layer
 
 
-def dense(inputs: int, outputs: int, bias: bool = False, *, generator: Generator) -> nn.Linear:
+def dense(inputs: int, outputs: int, bias: bool = False, *, generator: Generator) -> nn.Linear:  # noqa: FBT001, FBT002
     """A fully connected layer; weights normal with standard deviation 0.01, bias zero."""
     layer = nn.Linear(inputs, outputs, bias=bias)
     nn.init.normal_(layer.weight, 0, 0.01, generator=generator)

@@ -72,11 +72,11 @@ class Place(NamedTuple):
 
 def set_up(config: Config, method: Method) -> Place:
     """Put `method` where `config` says, in training mode; its optimizer. `ValueError` if the batch
-    has no equal shares there."""
+    cannot be divided evenly there."""
     devices.keep_freed_memory()
     device = devices.choose(config.device)
     devices.check_batch(config, device)
-    method.to(device, memory_format=torch.channels_last).train()
+    method.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimizer = LARS(
         [pair for group in method.parameter_groups() for pair in group["params"]],
         lr=0.0,
@@ -97,7 +97,7 @@ def _train(
 ) -> Run:
     commit()  # the code that runs is that of the beginning, whatever is committed meanwhile
     device, dtype, optimizer = set_up(config, method)
-    if not parallel.same((len(images), zlib.crc32(images.labels.numpy()))):
+    if not parallel.same((len(images), zlib.crc32(images.labels.numpy().data))):
         raise ValueError("the images of those who train together are not the same")
     total = total_steps(len(images), config.batch_size, config.epochs)
     warmup = warmup_steps(len(images), config.batch_size, config.warmup_epochs)

@@ -19,6 +19,7 @@ from .arguments import Draw, not_negative, order_of_each, per_image
 
 Operation = Callable[[Tensor, Tensor], Tensor]
 _BOOLEANS = "booleans, one for each image, of shape (N,) or (N, 1)"
+Draws = list[Tensor]  # brightness, contrast, saturation, hue: (N,) each
 LUMA = (0.2989, 0.5870, 0.1140)  # weights of R, G, B in a grey value
 
 
@@ -64,8 +65,8 @@ def adjust_saturation(images: Tensor, factor: Draw) -> Tensor:
     """
     checks.images(images, 3)
     value, bound = _value_and_bound(images)
-    share = torch.minimum(bound, not_negative(factor, images, "factor")).clamp_min(0)
-    return (images - value).mul_(share).add_(value)
+    ratio = torch.minimum(bound, not_negative(factor, images, "factor")).clamp_min(0)  # S'/S
+    return (images - value).mul_(ratio).add_(value)
 
 
 def _value_and_bound(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -141,10 +142,10 @@ def color_jitter(
         jitter = _jitter_in_groups
     elif on_cpu and images.is_contiguous():  # else the channels of a pixel lie side by side
         jitter = _jitter_in_places
-    return jitter(images, order, draws, additive)
+    return jitter(images, order, draws, additive=additive)
 
 
-def _jitter_in_groups(images: Tensor, order: Tensor, draws: list[Tensor], additive: bool) -> Tensor:
+def _jitter_in_groups(images: Tensor, order: Tensor, draws: Draws, *, additive: bool) -> Tensor:
     """The images of each order together: the least traffic, but the draws decide the shapes.
 
     For CPUs, where the draws are at hand and nothing is compiled for a shape, and for batches so
@@ -162,7 +163,7 @@ def _jitter_in_groups(images: Tensor, order: Tensor, draws: list[Tensor], additi
     return result
 
 
-def _jitter_in_places(images: Tensor, order: Tensor, draws: list[Tensor], additive: bool) -> Tensor:
+def _jitter_in_places(images: Tensor, order: Tensor, draws: Draws, *, additive: bool) -> Tensor:
     """What comes first in all orders, then what comes second, ...: as little arithmetic, in 16
     calls. For small batches on a CPU.
 
@@ -193,8 +194,8 @@ def _contrast(images: Tensor, factor: Tensor) -> Tensor:
 def _saturation(images: Tensor, factor: Tensor) -> Tensor:
     """`adjust_saturation` in the arithmetic of `_jitter_in_turns`."""
     value, bound = _value_and_bound(images)
-    share = torch.minimum(bound, factor)  # (N, 1, H, W)
-    return torch.addcmul(value.mul_(1 - share), images, share)
+    ratio = torch.minimum(bound, factor)  # (N, 1, H, W) S'/S
+    return torch.addcmul(value.mul_(1 - ratio), images, ratio)
 
 
 # Brightness and contrast are linear and cheap, saturation and hue are not. Every order of the four
@@ -215,10 +216,10 @@ def _turns() -> Tensor:
     return table
 
 
-def _jitter_in_turns(images: Tensor, order: Tensor, draws: list[Tensor], additive: bool) -> Tensor:
+def _jitter_in_turns(images: Tensor, order: Tensor, draws: Draws, *, additive: bool) -> Tensor:
     """All images together, by `TURNS`: the same shapes whatever the draws, for accelerators.
 
-    Each turn is x -> x * share + rest, where rest keeps black, the mean, or the V of HSV where it
+    Each turn is x -> x * factor + rest, where rest keeps black, the mean, or the V of HSV where it
     was, then a clip. To sit out is to multiply with 1 and to add 0: faster than choosing. But what
     has not had its first turn must not be clipped, so it is put back before that.
     """
@@ -241,8 +242,8 @@ def _jitter_in_turns(images: Tensor, order: Tensor, draws: list[Tensor], additiv
             images.mul_(factor).add_(rest)
         elif kind == "S":
             value, bound = _value_and_bound(images)  # (N, 1, H, W) both
-            share = torch.minimum(bound.add_(unbound), factor)
-            torch.addcmul(value.mul_(1 - share), images, share, out=images)
+            ratio = torch.minimum(bound.add_(unbound), factor)
+            torch.addcmul(value.mul_(1 - ratio), images, ratio, out=images)
         else:
             images = _hue(images, hue.view(-1, 1, 1, 1))
         images.clamp_(0, 1)
