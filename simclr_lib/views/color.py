@@ -182,7 +182,7 @@ def _jitter_in_places(images: Tensor, order: Tensor, draws: Draws, *, additive: 
         images = images.index_select(0, move)
         groups = images.split(sizes[place]), amounts[:, place].split(sizes[place])
         for operation, group, amount in zip(operations, *groups, strict=True):
-            group.copy_(operation(group, amount).clamp_(0, 1))
+            torch.clamp(operation(group, amount), 0, 1, out=group)
     return images.index_select(0, where[:, 3])
 
 

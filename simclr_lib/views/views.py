@@ -206,7 +206,7 @@ def make_views(images: Tensor, branches: Sequence[Branch], generator: Random) ->
         times, source = len(list(equal)), generator
         if isinstance(source, OwnRows):
             source = source._replace(branches=times)
-        many = images.repeat(times, 1, 1, 1) if times > 1 else images
+        many = to_float(images).repeat(times, 1, 1, 1) if times > 1 else images
         views += view(many, how, source).chunk(times)
     return tuple(views)
 
@@ -237,4 +237,4 @@ def center_view(images: Tensor, size: int) -> Tensor:
 
 def to_float(images: Tensor) -> Tensor:
     """uint8 0..255 to float32 0..1; float images pass unchanged. No mean or std is subtracted."""
-    return images.float() / 255 if images.dtype == torch.uint8 else images
+    return images.float().div_(255) if images.dtype == torch.uint8 else images
