@@ -115,7 +115,7 @@ def tsne(named: Mapping[str, Tensor], labels: Tensor, classes: Sequence[str]) ->
             checks.refuse(f"named[{name!r}]", h, valid)
     size = (4.3 * len(named) + 1.4, 4.2)
     figure, axes = subplots(1, len(named), size, layout="constrained")
-    colors = matplotlib.color_sequences["tab10" if len(classes) <= 10 else "tab20"]
+    colors = matplotlib.colormaps["tab10" if len(classes) <= 10 else "tab20"]
     for axis, (name, h) in zip(axes[0], named.items(), strict=True):
         map_of = TSNE(init="pca", perplexity=PERPLEXITY, random_state=0)
         placed = map_of.fit_transform(h.numpy())  # (n, 2)
