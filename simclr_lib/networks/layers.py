@@ -28,6 +28,9 @@ class BatchNorm(nn.Module):
     several processes train together, the batch is that of all of them.
     """
 
+    moving_mean: Tensor
+    moving_variance: Tensor
+
     def __init__(self, channels: int, gamma: float = 1.0, beta: bool = True) -> None:
         super().__init__()
         self.gamma = nn.Parameter(torch.full((channels,), gamma))
@@ -86,7 +89,7 @@ class _GlobalBatchNorm(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, d: Tensor, *unused: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, d: Tensor, *unused: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         x, gamma, mean, variance = ctx.saved_tensors
         inverse = (variance + EPSILON).rsqrt()
         fixed, d_gamma, d_beta = torch.ops.aten.native_batch_norm_backward(
@@ -113,9 +116,11 @@ def truncated_normal(shape: Sequence[int], std: float, generator: Generator) -> 
 class StridedProjection(nn.Conv2d):
     """A 1x1 convolution with a stride, as of a shortcut: most pixels count for nothing.
 
-    On a CPU with few channels these are left out first, to the same bits: there the backward pass
-    of oneDNN's strided form writes beyond its memory (seen with fewer than 16 channels, float32,
-    channels last, AVX2 and AVX-512, PyTorch 2.9.0 and 2.14.1), which ends the process.
+    On a CPU with few channels these are left out first: there the backward pass of oneDNN's strided
+    form writes beyond its memory, where the stride divides both sides, and ends the process or
+    spoils what lies behind. Seen in float32, channels last, with fewer channels than a register
+    holds: 8 with AVX2, at all sizes, and 16 with AVX-512, from 56 pixels on (PyTorch 2.9.0 and
+    2.14.1). The same numbers, up to the order of sums at some sizes.
     """
 
     def forward(self, x: Tensor) -> Tensor:
