@@ -157,16 +157,85 @@ def test_recorded_supervised_head(load_golden):
         torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
 
 
+def small(**given):
+    return ResNet(**{"depth": 18, "base_channels": 2, "generator": seeded()} | given)
+
+
+def head(*given, **more):
+    return ProjectionHead(*given, **{"generator": seeded()} | more)
+
+
+X, H = torch.rand(2, 3, 9, 7), torch.rand(2, 8)
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: ResNet(20, generator=seeded()), "depth=20.*18, 34, 50"),
-        (lambda: ResNet(18, 0.3, generator=seeded()), "width=0.3"),
-        (lambda: ResNet(18, stem_kind="vgg", generator=seeded()), "stem_kind='vgg'"),
-        (lambda: ProjectionHead(8, 4, generator=seeded()), "layers=4"),
+        (lambda: small(depth=20), "depth=20 .*one of 18, 34, 50, 101, 152"),
+        (lambda: small(depth=True), "depth=True .*whole number"),
+        (lambda: small(depth=18.0), "depth=18.0 .*whole number"),
+        (lambda: small(depth="18"), "depth='18' .*whole number"),
+        (lambda: small(width=0.3), "width=0.3 .*makes 2 \\* width whole, 1 or more"),
+        (lambda: small(width="2"), "width='2' .*a number above 0"),
+        (lambda: small(width=float("nan")), "width=nan .*a number above 0"),
+        (lambda: small(base_channels=0), "base_channels=0 .*whole number, 1 or more"),
+        (lambda: small(base_channels=4.0), "base_channels=4.0 .*whole number, 1 or more"),
+        (lambda: small(stem_kind="vgg"), "stem_kind='vgg' .*imagenet or cifar or tiny"),
+        (lambda: small(stem_kind=None), "stem_kind=None .*imagenet or cifar or tiny"),
+        (lambda: small(sk_ratio=2), "sk_ratio=2 .*from 0"),
+        (lambda: small(base_channels=1, sk_ratio=0.5), "width=1 .*whole, 2 or more"),
+        (lambda: small(generator=None), "generator=None .*torch.Generator"),
+        (lambda: small(generator=0), "generator=0 .*torch.Generator"),
+        (lambda: head(0), "features=0 .*whole number, 1 or more"),
+        (lambda: head(8, 4), "layers=4 .*whole number, 0 to 3"),
+        (lambda: head(8, True), "layers=True .*whole number, 0 to 3"),
+        (lambda: head(8, 2, 0), "projection_dim=0 .*whole number, 1 or more"),
+        (lambda: head(8, 2, 4, 1), "batch_norm=1 .*True or False"),
+        (lambda: head(8, generator=None), "generator=None .*torch.Generator"),
+        (lambda: linear_classifier(8, 0, generator=seeded()), "classes=0 .*1 or more"),
+        (lambda: linear_classifier(8.5, 2, generator=seeded()), "features=8.5 .*1 or more"),
+        (lambda: linear_classifier(8, 2, generator=None), "generator=None .*torch.Generator"),
         (lambda: BatchNorm(2)(torch.ones(1, 2)), "at least 2 values"),
+        *(
+            (lambda x=x: small()(x), f"x={said} .*a float32 tensor in 0..1, of shape .N, 3, H, W.")
+            for x, said in (
+                ((255 * X).byte(), "uint8 tensor"),
+                (X.permute(0, 2, 3, 1), "float32 tensor of shape .2, 9, 7, 3."),
+                (X[0], "float32 tensor of shape .3, 9, 7."),
+                (X[:, :1], "float32 tensor of shape .2, 1, 9, 7."),
+                (torch.cat([X, X[:, :1]], dim=1), "float32 tensor of shape .2, 4, 9, 7."),
+                (X[..., :0], "float32 tensor of shape .2, 3, 9, 0."),
+                (X.half(), "float16 tensor"),
+                (X.bfloat16(), "bfloat16 tensor"),
+                (X.double(), "float64 tensor"),
+                (X.numpy(), "float32 ndarray"),
+                (None, "None"),
+            )
+        ),
+        *(
+            (lambda h=h: head(8)(h), f"h={said} .*a float tensor .N, 8.")
+            for h, said in (
+                (H[0], "float32 tensor of shape .8,."),
+                (H[:, :7], "float32 tensor of shape .2, 7."),
+                (H.long(), "int64 tensor"),
+                (H.numpy(), "float32 ndarray"),
+            )
+        ),
     ],
 )
 def test_errors_name_the_value(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+def test_what_the_weights_can_be_multiplied_by_passes():
+    encoder = small()
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = encoder(X)
+        assert torch.equal(encoder(X.bfloat16()), expected)
+        with pytest.raises(ValueError, match="x=float64 tensor"):  # autocast leaves it
+            encoder(X.double())
+    assert small().double()(X.double()).dtype == torch.float64
+    with torch.device("meta"):
+        encoder, its_head = small(generator=None), head(16, generator=None)
+        assert its_head(encoder(torch.empty(4, 3, 32, 32))).shape == (4, 128)

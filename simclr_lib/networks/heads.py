@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Generator, Tensor, nn
 
+from .doors import check_classifier, check_head, check_rows
 from .layers import BatchNorm, dense
 
 
@@ -13,7 +14,8 @@ class ProjectionHead(nn.Module):
     `layers` 0 is the identity ("none" in Figure 8), 1 is linear, 2 is the paper's v1 head and 3 is
     v2's. Hidden layers are as wide as h. The last batch norm has a scale but no offset. `forward`
     takes h (N, features) and returns z (N, `projection_dim`), or h itself if `layers` is 0. With
-    `batch_norm=False` the layers have a bias instead (notebook 08 shows what that costs).
+    `batch_norm=False` the layers have a bias instead (notebook 08 shows what that costs). Anything
+    else is refused with a `ValueError`.
     """
 
     def __init__(
@@ -26,9 +28,8 @@ class ProjectionHead(nn.Module):
         generator: Generator,
     ) -> None:
         super().__init__()
-        if layers not in (0, 1, 2, 3):
-            raise ValueError(f"layers={layers!r} is not valid; use 0 (none), 1, 2 or 3")
-        self.layers = nn.ModuleList()
+        check_head(features, layers, projection_dim, batch_norm, generator)
+        self.layers, self.inputs = nn.ModuleList(), features
         for index in range(layers):
             last = index == layers - 1
             width = projection_dim if last else features
@@ -43,6 +44,7 @@ class ProjectionHead(nn.Module):
         Entry `ft_proj_selector` of the official code; hidden entries are after batch norm and
         ReLU. 0 is the encoder's output and -1 the head's.
         """
+        check_rows(h, self.inputs)
         outputs = [h]
         for layer in self.layers:
             outputs.append(layer(outputs[-1]))
@@ -54,4 +56,5 @@ class ProjectionHead(nn.Module):
 
 def linear_classifier(features: int, classes: int, *, generator: Generator) -> nn.Linear:
     """The supervised head: one dense layer with bias, (N, features) to logits (N, classes)."""
+    check_classifier(features, classes, generator)
     return dense(features, classes, bias=True, generator=generator)

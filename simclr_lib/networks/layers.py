@@ -116,9 +116,11 @@ def truncated_normal(shape: Sequence[int], std: float, generator: Generator) -> 
 class StridedProjection(nn.Conv2d):
     """A 1x1 convolution with a stride, as of a shortcut: most pixels count for nothing.
 
-    On a CPU with few channels these are left out first, to the same bits: there the backward pass
-    of oneDNN's strided form writes beyond its memory (seen with fewer than 16 channels, float32,
-    channels last, AVX2 and AVX-512, PyTorch 2.9.0 and 2.14.1), which ends the process.
+    On a CPU with few channels these are left out first: there the backward pass of oneDNN's strided
+    form writes beyond its memory, where the stride divides both sides, and ends the process or
+    spoils what lies behind. Seen in float32, channels last, with fewer channels than a register
+    holds: 8 with AVX2, at all sizes, and 16 with AVX-512, from 56 pixels on (PyTorch 2.9.0 and
+    2.14.1). The same numbers, up to the order of sums at some sizes.
     """
 
     def forward(self, x: Tensor) -> Tensor:

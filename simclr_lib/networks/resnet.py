@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from ..config import Config
+from .doors import check_generator, check_images, stem_channels
 from .layers import BatchNorm, conv, pad_as_tensorflow
 
 DEPTHS = {
@@ -152,7 +153,8 @@ class ResNet(nn.Module):
     product must be a positive whole number; `stem_kind` as in `stem`; `sk_ratio` 0 (off) or the
     squeeze ratio of selective kernels (v2: 0.0625), used in bottlenecks only as in the official
     code. `features` is the dimension of h: 8 (basic blocks) or 32 (bottlenecks) times the stem's
-    channels, 2048 for ResNet-50 (1x). Raises `ValueError` on anything else.
+    channels, 2048 for ResNet-50 (1x). Raises `ValueError` on anything else; images must be of the
+    type of the weights, or any float under autocast.
     """
 
     def __init__(
@@ -166,15 +168,8 @@ class ResNet(nn.Module):
         generator: Generator,
     ) -> None:
         super().__init__()
-        if depth not in DEPTHS:
-            raise ValueError(f"depth={depth!r} is not valid; use one of {(*DEPTHS,)}")
-        if stem_kind not in ("imagenet", "cifar", "tiny"):
-            raise ValueError(f"stem_kind={stem_kind!r} is not valid; imagenet, cifar or tiny")
-        channels = round(base_channels * width)
-        if channels < 1 or abs(channels - base_channels * width) > 1e-6:
-            raise ValueError(
-                f"width={width!r} is not valid: {base_channels} * width must be a whole number >= 1"
-            )
+        channels = stem_channels(depth, DEPTHS, width, base_channels, stem_kind, sk_ratio)
+        check_generator(generator)
         bottleneck = depth >= 50
         self.stem = stem(stem_kind, channels, sk_ratio, generator)
         groups, inputs = [], channels
@@ -199,6 +194,7 @@ class ResNet(nn.Module):
         self.features = inputs
 
     def forward(self, x: Tensor) -> Tensor:
+        check_images(x, next(self.parameters()).dtype)
         x = self.block_groups(self.stem(x))  # (N, C, H', W')
         exact = torch.float64 if x.dtype == torch.float64 else torch.float32
         return x.mean(dim=(2, 3), dtype=exact)  # (N, features), not rounded to bf16
