@@ -78,6 +78,7 @@ def _watch(workers: list, readers: list, report: Callable[..., None], terminatio
     failures: dict[str, tuple[float, str]] = {}  # when, and what happened
 
     def hear(seconds: float) -> None:
+        reader: Any
         for reader in connection.wait(list(speaking), seconds):
             try:
                 kind, *content = reader.recv()
@@ -169,7 +170,7 @@ def follow_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def wait() -> None:
-        connection.wait([parent_process().sentinel])
+        connection.wait([parent_process().sentinel])  # type: ignore[union-attr]
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(PATIENCE)
         os._exit(1)
