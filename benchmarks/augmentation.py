@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -27,7 +28,7 @@ def repeats(size: int) -> int:
     return 4 if size < 64 else 1
 
 
-def ours(number: int, size: int, blur: bool) -> Callable[[], None]:
+def ours(number: int, size: int, *, blur: bool) -> Callable[[], None]:
     devices.keep_freed_memory()
     images = images_of(number, size)
     names = "crop+flip+color" + ("+blur" if blur else "")
@@ -41,8 +42,8 @@ def ours(number: int, size: int, blur: bool) -> Callable[[], None]:
     return work
 
 
-def kornia(number: int, size: int, blur: bool) -> Callable[[], None]:
-    views = peers.kornia_views(images_of(number, size), size, blur)
+def kornia(number: int, size: int, *, blur: bool) -> Callable[[], None]:
+    views = peers.kornia_views(images_of(number, size), size, blur=blur)
 
     def work() -> None:
         for _ in range(repeats(size)):
@@ -51,8 +52,8 @@ def kornia(number: int, size: int, blur: bool) -> Callable[[], None]:
     return work
 
 
-def torchvision(number: int, size: int, blur: bool) -> Callable[[], None]:
-    views = peers.torchvision_views(images_of(number, size), size, blur, number // 16)
+def torchvision(number: int, size: int, *, blur: bool) -> Callable[[], None]:
+    views = peers.torchvision_views(images_of(number, size), size, number // 16, blur=blur)
 
     def work() -> None:
         for _ in range(16 * repeats(size)):  # in small batches, for few are then ready beforehand
@@ -64,9 +65,9 @@ def torchvision(number: int, size: int, blur: bool) -> Callable[[], None]:
 def run() -> list[Row]:
     rows = []
     for number, size in ((1024, 32), (128, 224)):
-        args = (number, size, size >= 224)
         for name, peer in (("kornia", kornia), ("torchvision, 2 workers", torchvision)):
-            times = compare((ours, *args), (peer, *args))
+            sides = (partial(side, blur=size >= 224) for side in (ours, peer))
+            times = compare(*((side, number, size) for side in sides))
             what = f"two views of {number} images, {size} px, against {name}"
             rows.append(row(what, number * repeats(size), "images/s", *times))
     return rows

@@ -10,6 +10,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
@@ -73,10 +74,10 @@ def _network(config: Config) -> tuple[torch.device, nn.Module, torch.dtype]:
     return device, network, devices.number_format(device, config.precision)
 
 
-def lightly(width: float, tuned: bool) -> Callable[[], None]:
+def lightly(width: float, *, tuned: bool) -> Callable[[], None]:
     """The same with lightly: at its defaults, or with the number format and layout we use."""
     images = load(config_of(width)).pretrain.images
-    step = peers.lightly_step(images, width, BATCH, tuned, native_format())
+    step = peers.lightly_step(images, width, BATCH, native_format(), tuned=tuned)
 
     def work() -> None:
         for _ in range(STEPS[width]):
@@ -140,7 +141,8 @@ def run() -> list[Row]:
     rows = []
     for width in STEPS:
         for tuned in (False, True):
-            times = compare((ours, config_of(width), STEPS[width]), (lightly, width, tuned))
+            other = (partial(lightly, tuned=tuned), width)
+            times = compare((ours, config_of(width), STEPS[width]), other)
             style = f"{str(native_format())[6:]}, channels-last" if tuned else "its defaults"
             what = f"training, ResNet-18 of width {width:g}, against lightly, {style}"
             rows.append(row(what, BATCH * STEPS[width], "images/s", *times))

@@ -130,7 +130,7 @@ def views() -> Callable[[], None]:
 def torchvision_views() -> Callable[[], None]:
     """The same by torchvision's transforms."""
     torch.set_num_threads(1)
-    paths, transform = files(), peers.TwoViews(peers.torchvision_transform(224, True))
+    paths, transform = files(), peers.TwoViews(peers.torchvision_transform(224, blur=True))
 
     def work() -> None:
         for path in paths:

@@ -52,7 +52,7 @@ def lightly_encoder(width: float) -> tuple[nn.Module, int]:
 
 
 def lightly_step(
-    images: Tensor, width: float, batch_size: int, tuned: bool, dtype: torch.dtype
+    images: Tensor, width: float, batch_size: int, dtype: torch.dtype, *, tuned: bool
 ) -> Callable[[], None]:
     """Updates of lightly's SimCLR: its defaults, or `tuned` (channels-last, `dtype`) by hand."""
     from lightly.loss import NTXentLoss
@@ -80,7 +80,7 @@ def lightly_step(
     return step
 
 
-def kornia_views(images: Tensor, size: int, blur: bool) -> Callable[[], Tensor]:
+def kornia_views(images: Tensor, size: int, *, blur: bool) -> Callable[[], Tensor]:
     """Two views of the batch by kornia's batched augmentations."""
     from kornia import augmentation as k
 
@@ -96,7 +96,7 @@ def kornia_views(images: Tensor, size: int, blur: bool) -> Callable[[], Tensor]:
     return lambda: transform(images.repeat(2, 1, 1, 1).float() / 255)
 
 
-def torchvision_transform(size: int, blur: bool) -> Callable:
+def torchvision_transform(size: int, *, blur: bool) -> Callable:
     """The SimCLR augmentation of one PIL image, as torchvision's users write it."""
     from torchvision import transforms as t
 
@@ -117,7 +117,7 @@ class TwoViews:
         return self.transform(image), self.transform(image)
 
 
-def torchvision_views(images: Tensor, size: int, blur: bool, batch_size: int) -> Iterator:
+def torchvision_views(images: Tensor, size: int, batch_size: int, *, blur: bool) -> Iterator:
     """Batches of both views, by torchvision in 2 workers."""
-    dataset = Pictures(images, TwoViews(torchvision_transform(size, blur)))
+    dataset = Pictures(images, TwoViews(torchvision_transform(size, blur=blur)))
     return loader(dataset, batch_size)

@@ -12,7 +12,7 @@ from .sides import PAIRS, Row
 CODE = """
 from simclr_lib import Config
 from simclr_lib.data import load
-from simclr_lib.costs import estimate
+from simclr_lib.runs.costs import estimate
 config = Config.create("quick")
 estimate(config, load(config), measured=1)
 """

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 # NumPy's numbers are numbers too; asking for Python's own first is faster.
-_REAL, _WHOLE = (float, int, numbers.Real), (int, numbers.Integral)
+_REAL: tuple[Any, ...] = (float, int, numbers.Real)
+_WHOLE: tuple[Any, ...] = (int, numbers.Integral)
 _FLOATS = (torch.float32, torch.float64)
 
 
@@ -72,7 +73,7 @@ def one_of(name: str, value: Any, choices: Sequence[str]) -> None:
 def size(name: str, value: Any) -> None:
     """Refuse what is not a pair (height, width) of whole numbers above 0."""
     pair = isinstance(value, Sequence) and len(value) == 2
-    if not pair or not all(isinstance(v, _WHOLE) and v > 0 for v in value):
+    if not pair or not all(isinstance(v, _WHOLE) and int(v) > 0 for v in value):
         refuse(name, value, "(height, width) in pixels, two whole numbers above 0")
 
 

@@ -23,7 +23,8 @@ def notebook_parameters(
     """What the parameters cell of a notebook and papermill's own cell set, in its `namespace`.
 
     `fields` are the names of parameters, `own` those that the notebook alone knows. Raises
-    `ValueError` on another name, and on nan or infinity in a parameter of the notebook's own.
+    `ValueError` on another name, on nan or infinity in a parameter of the notebook's own, and on
+    `method` (say) where the notebook's own `methods` would pass it over.
 
     The parameters cell is the first that ran and assigns a `known` name, in the version that ran
     last: a later cell is the same one, edited, if most of its names are known and it has half of
@@ -57,6 +58,12 @@ def notebook_parameters(
     reject_unknown(sorted(parameters), known)
     for name in parameters.keys() & set(own):
         _refuse_not_finite(name, parameters[name])
+    for name in (name for i in injected[-1:] for name in cells[i]):
+        if f"{name}s" in own and name not in cells[first]:
+            raise ValueError(
+                f"{name}={parameters[name]!r} is not valid here; it must be given as {name}s, by "
+                "which this notebook says what is trained"
+            )
     return parameters
 
 

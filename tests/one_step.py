@@ -105,7 +105,7 @@ def variants(name: str) -> dict[str, tuple[torch.dtype, int]]:
 
 
 def in_processes(send) -> dict[str, dict[str, list]]:
-    """Every method and variant with this process's share of every batch; as lists, to be sent."""
+    """Every method and variant with this process's rows of every batch; as lists, to be sent."""
     everything = {}
     for name in METHODS:
         for kind, (dtype, chunks) in variants(name).items():

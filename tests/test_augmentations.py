@@ -102,10 +102,10 @@ def test_jitter_in_places_equals_that_in_turns_exactly_and_in_groups_nearly(kind
     )
     draws = (low + (high - low) * torch.rand(num, 4, generator=generator)).unbind(dim=1)
     additive = kind == "additive"
-    before, in_turns = x.clone(), color._jitter_in_turns(x, order, draws, additive)
+    before, in_turns = x.clone(), color._jitter_in_turns(x, order, draws, additive=additive)
     assert torch.equal(color.color_jitter(x, order, *draws, kind), in_turns)
     assert torch.equal(x, before)
-    in_groups = color._jitter_in_groups(x, order, draws, additive)
+    in_groups = color._jitter_in_groups(x, order, draws, additive=additive)
     torch.testing.assert_close(in_turns, in_groups, atol=1e-5, rtol=0)
 
 

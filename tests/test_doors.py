@@ -24,7 +24,7 @@ EACH = torch.full((N,), 0.5)  # a draw for each image
 BOXES = torch.tensor([[0, 0, S, S], [1, 2, 3, 4], [S - 1, S - 1, 1, 1], [0, 5, 12, 7]])
 ORDER = torch.tensor([[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2], [2, 3, 0, 1]])
 JITTER = {"order": ORDER, "brightness": 0.1, "contrast": EACH, "saturation": 1, "hue": 0.1}
-SHARE = draws.Share(G, 0, 2)
+OWN = draws.OwnRows(G, 0, 2)
 
 TAKES = {  # arguments that every function takes
     ops.crop_and_resize: {"images": X, "boxes": BOXES, "size": (6, 8)},
@@ -47,7 +47,7 @@ TAKES = {  # arguments that every function takes
     color.adjust_hue: {"images": X, "delta": EACH},
     color.to_grayscale: {"images": X},
     color.color_jitter: {"images": X} | JITTER,
-    draws.draw: {"make": torch.rand, "shape": (2, 3), "source": SHARE},
+    draws.draw: {"make": torch.rand, "shape": (2, 3), "source": OWN},
     draws.uniform: {"num": 3, "low": 0, "high": 1, "generator": G},
     draws.sample_crop_boxes: {"num": 3, "height": 9, "width": 7, "generator": G},
     draws.sample_jitter: {"num": 3, "strength": 1, "brightness": "additive", "generator": G},
@@ -216,9 +216,9 @@ REFUSED = [
     (color.color_jitter, {"order": ORDER.float()}, "order", "0 to 3 in some order"),
     (color.color_jitter, {"brightness_kind": "v2"}, "brightness_kind", "additive or mult"),
     (color.color_jitter, {"brightness_kind": X}, "brightness_kind", "additive or mult"),
-    (draws.draw, {"source": None}, "source", "a torch.Generator, or a Share"),
-    (draws.draw, {"source": draws.Share(G, 2, 2)}, "source", "part below processes"),
-    (draws.draw, {"source": SHARE._replace(branches=4)}, "shape", "4 branches"),
+    (draws.draw, {"source": None}, "source", "a torch.Generator, or OwnRows"),
+    (draws.draw, {"source": draws.OwnRows(G, 2, 2)}, "source", "part below processes"),
+    (draws.draw, {"source": OWN._replace(branches=4)}, "shape", "4 branches"),
     (draws.draw, {"shape": (-1,)}, "shape", "0 or more"),
     (draws.uniform, {"num": -1}, "num", "a whole number, 0 or more"),
     (draws.uniform, {"low": 2}, "high", "low=2 or more"),

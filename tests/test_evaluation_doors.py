@@ -135,14 +135,18 @@ def test_options_that_mean_nothing_are_refused(case):
         judge(found(), **options)
 
 
-@pytest.mark.parametrize("temperature", [1e-6, 1e-3, 0.01, 1.0, 1e30])
-def test_a_vote_stays_a_vote_at_any_temperature(temperature):
-    """exp(1 / 0.01) is more than float32 holds, exp(-1e6) less."""
-    assert evaluation.knn(found(), k=10, temperature=temperature) == 100
-    turned = found(test=-found().test)  # all similarities are below 0
-    assert evaluation.knn(turned, k=400, temperature=temperature) in (0, 50, 100)
-    few = evaluation.knn(found(), k=np.int64(5000), temperature=temperature)
-    assert few == evaluation.knn(found(), k=400, temperature=temperature)
+@pytest.mark.parametrize("swapped", [0, 1])
+@pytest.mark.parametrize("temperature", [1e-6, 1e-4, 0.01, 0.07, 1.0, 1e30])
+def test_the_nearer_class_wins_at_any_temperature(temperature, swapped):
+    """exp(1 / 0.01) is more than float32 holds, exp(-1 / 0.01) less."""
+    angles = torch.tensor([0.1, 0.3, 0.0, math.pi])  # two to train on, near and far; two to ask
+    h = torch.stack([angles.cos(), angles.sin()], dim=1)  # (4, 2)
+    answers = torch.tensor([0, 1, 0, 1]).bitwise_xor(swapped)
+    given = {"train": h[:2], "train_labels": answers[:2]}
+    given |= {"test": h[2:], "test_labels": answers[2:]}
+    expected = 50 if temperature > 1e3 else 100  # then all votes weigh the same
+    for k in (2, np.int64(5000)):
+        assert evaluation.knn(found(**given), k=k, temperature=temperature) == expected
 
 
 @pytest.mark.parametrize(

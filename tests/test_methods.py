@@ -17,6 +17,7 @@ from simclr_lib.methods import METHODS, Batch, Method, build, byol
 from simclr_lib.networks.heads import ProjectionHead
 from simclr_lib.schedule import warmup_cosine
 from simclr_lib.train import train, update
+from simclr_lib.train.loop import set_up
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +204,29 @@ def test_a_class_of_ones_own_is_trained_kept_and_comes_back(tmp_path, load_smoke
     record = runs.add(config.of_method("mine"), metrics, run)
     assert record["method"] == record["config"]["method"] == "mine"
     assert (tmp_path / "weights").exists()
+
+
+def test_options_of_a_group_reach_the_optimizer():
+    class Undecayed(Mine):
+        def parameter_groups(self):
+            (group,) = super().parameter_groups()
+            first, *rest = group["params"]
+            return [{"params": [first], "weight_decay": 0.0}, {"params": rest}]
+
+    config = Config.create("smoke", weight_decay=0.5, device="cpu")
+    groups = set_up(config, Undecayed(config)).optimizer.param_groups
+    (alone,) = (g for g in groups if len(g["params"]) == 1)
+    assert alone["weight_decay"] == 0.0
+    assert {g["weight_decay"] for g in groups if g is not alone} == {0.5}
+
+
+@pytest.mark.parametrize(
+    "wrong", [nn.Linear, Mine.__name__, object, type("Nameless", (Method,), {})]
+)
+def test_what_is_no_method_is_refused(wrong, load_smoke, tmp_path):
+    config, images = load_smoke(output_dir=str(tmp_path))
+    with pytest.raises(ValueError, match="method=.* is not valid; it must be a class made from"):
+        train(config, images, method=wrong)
 
 
 @pytest.fixture

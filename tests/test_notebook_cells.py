@@ -34,6 +34,9 @@ def test_notebook_parameters_are_taken_and_checked():
         Config.from_notebook(notebook(PARAMETERS, "# Parameters\nwidht = 4"), "seeds")
     with pytest.raises(ValueError, match="unknown parameter 'seeds'"):
         Config.from_notebook(notebook(PARAMETERS))
+    both = notebook('preset = "smoke"\nmethods = "all"', "# Parameters\nmethod = 'BYOL'")
+    with pytest.raises(ValueError, match="method='BYOL' is not valid here; .* given as methods"):
+        Config.from_notebook(both, "methods")
     with pytest.raises(ValueError, match=r"use Config.create in a script"):
         Config.from_notebook({"preset": "smoke"})
 

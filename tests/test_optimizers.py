@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -221,6 +223,30 @@ def test_a_group_added_to_a_copy_is_one_given_from_the_start():
         parameters = list(second.values())
         found.append(trained(optimizer, parameters))
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("options", [{}, {"classic": False}, {"nesterov": True}])
+@pytest.mark.parametrize("rate", [0.1, torch.tensor(0.1, device="meta")], ids=["float", "tensor"])
+def test_an_update_looks_at_no_number(options, rate):
+    """Tensors of the device "meta" have none: an update that waited for a device would fail."""
+    parameters = [torch.nn.Parameter(torch.empty(shape, device="meta")) for shape in ((3, 3), 3)]
+    optimizer = LARS(parameters, rate, weight_decay=0.1, **options)
+    for w in parameters:
+        w.grad = torch.empty_like(w)
+    optimizer.step()
+
+
+def test_neither_making_one_nor_an_update_imports_a_compiler():
+    code = """
+import sys, torch
+from simclr_lib.train import LARS
+w = torch.nn.Parameter(torch.ones(2))
+optimizer = LARS([w], 1.0)
+w.grad = torch.ones(2)
+optimizer.step()
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_checkpoint_has_what_it_had_and_goes_on():

@@ -17,7 +17,7 @@ from simclr_lib.config import TRANSFORMS, Config
 from simclr_lib.losses import nt_xent
 from simclr_lib.machine import parallel, workers
 from simclr_lib.train import loop as trainer
-from simclr_lib.views import Share, branch, branches, two_views, view
+from simclr_lib.views import OwnRows, branch, branches, two_views, view
 from simclr_lib.views import batches as streams
 
 # Relative, of every tensor. In float32 gradients are small differences of large numbers: with the
@@ -86,12 +86,12 @@ def test_an_image_has_the_same_views_whoever_holds_it(processes):
     together = two_views(images.byte(), config, whole()).unflatten(0, (2, processes, -1))
     single = view(images.byte(), branch(config), whole())
     for part, own in enumerate(images.byte().chunk(processes)):
-        share = Share(whole(), part, processes)
+        source = OwnRows(whole(), part, processes)
         expected = together[:, part].flatten(0, 1)
-        torch.testing.assert_close(two_views(own, config, share), expected)
-        share = Share(whole(), part, processes)
+        torch.testing.assert_close(two_views(own, config, source), expected)
+        source = OwnRows(whole(), part, processes)
         expected = single.chunk(processes)[part]
-        torch.testing.assert_close(view(own, branch(config), share), expected)
+        torch.testing.assert_close(view(own, branch(config), source), expected)
 
 
 @pytest.mark.parametrize("on_disk", [False, True])
@@ -122,7 +122,7 @@ def test_the_batches_of_all_processes_are_those_of_one(on_disk, tmp_path, monkey
             assert torch.equal(own.index, expected.index)
 
 
-def test_unequal_shares_are_refused(monkeypatch, tmp_path):
+def test_what_cannot_be_divided_evenly_is_refused(monkeypatch, tmp_path):
     config = Config.create("smoke", device="cpu", processes=4, output_dir=str(tmp_path))
     images = data.load(config)
     for wrong in ({"batch_size": 6}, {"batch_size": 8, "chunk_size": 2}):

@@ -42,13 +42,12 @@ def load(config: Config) -> Data:
 
 
 def _load_synthetic(config: Config) -> Data:
-    size, train = config.image_size, config.num_images or 8192
-    sizes = (train, max(train // 8, 64), max(train // 4, 128))  # train, validation, test
-    parts = [
+    size, images = config.image_size, config.num_images or 8192
+    train, validation, test = (
         ImageSet(*synthetic.generate(number, SYNTHETIC_SEED + part, size))
-        for part, number in enumerate(sizes)
-    ]
-    return Data("synthetic", synthetic.CLASS_NAMES, *parts, parts[0])
+        for part, number in enumerate((images, max(images // 8, 64), max(images // 4, 128)))
+    )
+    return Data("synthetic", synthetic.CLASS_NAMES, train, validation, test, pretrain=train)
 
 
 def _load_torchvision(config: Config) -> Data:

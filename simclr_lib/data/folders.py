@@ -34,8 +34,7 @@ def load_folder(root: Path, config: Config) -> Data:
         )
     inner = {child.name for child in os.scandir(root) if child.is_dir()}
     test_name = next((name for name in ("test", "val") if name in inner), None)
-    split_up = "train" in inner and test_name is not None
-    places = [root / "train", root / test_name] if split_up else [root]
+    places = [root / "train", root / test_name] if "train" in inner and test_name else [root]
     classes = sorted(child.name for child in os.scandir(places[0]) if child.is_dir())
     if len(classes) < 2:
         raise FileNotFoundError(
@@ -49,7 +48,8 @@ def load_folder(root: Path, config: Config) -> Data:
         )
         cut = max(len(order) // 10, 1)
         parts = [parts[0].subset(order[cut:]), parts[0].subset(order[:cut])]
-    return split(root.name, classes, *parts, config)
+    train, test = parts
+    return split(root.name, classes, train, test, config)
 
 
 def _read_folder(place: Path, classes: Sequence[str], config: Config) -> ImageSet | ImageFiles:
@@ -93,7 +93,8 @@ def _decode_all(paths: list[Path], labels: list[int], size: int, cache: Path) ->
         decoded = list(pool.map(attempt, paths))
     report_bad_files(bad, len(paths))
     good = [i for i, image in enumerate(decoded) if image is not None]
-    images = np.ascontiguousarray(np.stack([decoded[i] for i in good]).transpose(0, 3, 1, 2))
+    readable = [image for image in decoded if image is not None]
+    images = np.ascontiguousarray(np.stack(readable).transpose(0, 3, 1, 2))
     found = ImageSet(torch.from_numpy(images), torch.tensor(labels)[good])
     with contextlib.suppress(OSError):  # a read-only disk costs time, not correctness
         cache.parent.mkdir(parents=True, exist_ok=True)

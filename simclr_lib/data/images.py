@@ -40,7 +40,7 @@ class ImageSet(NamedTuple):
     images: Tensor
     labels: Tensor
 
-    def __len__(self) -> int:  # type: ignore[override]  # of images, not of fields
+    def __len__(self) -> int:  # of images, not of fields
         return self.labels.numel()
 
     def subset(self, indices: Tensor) -> ImageSet:
@@ -112,8 +112,8 @@ def decode(path: Path, size: int = 0) -> np.ndarray:
     Raises `OSError` or `ValueError` if the file is not an image or too large to be one.
     """
     try:
-        with Image.open(path) as image:
-            image = image if image.mode == "RGB" else image.convert("RGB")
+        with Image.open(path) as file:
+            image = file if file.mode == "RGB" else file.convert("RGB")
             if size and image.size != (size, size):
                 side = min(image.size)
                 left, top = (image.width - side) // 2, (image.height - side) // 2

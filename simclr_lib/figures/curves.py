@@ -115,14 +115,14 @@ def tsne(named: Mapping[str, Tensor], labels: Tensor, classes: Sequence[str]) ->
             checks.refuse(f"named[{name!r}]", h, valid)
     size = (4.3 * len(named) + 1.4, 4.2)
     figure, axes = subplots(1, len(named), size, layout="constrained")
-    colors = matplotlib.colormaps["tab10" if len(classes) <= 10 else "tab20"].colors
+    colors = matplotlib.colormaps["tab10" if len(classes) <= 10 else "tab20"]
     for axis, (name, h) in zip(axes[0], named.items(), strict=True):
         map_of = TSNE(init="pca", perplexity=PERPLEXITY, random_state=0)
         placed = map_of.fit_transform(h.numpy())  # (n, 2)
         for index, label in enumerate(classes):
             chosen = (labels == index).numpy()
             axis.scatter(
-                *placed[chosen].T, s=12, lw=0.3, alpha=0.8, color=colors[index % len(colors)],
+                *placed[chosen].T, s=12, lw=0.3, alpha=0.8, color=colors(index % colors.N),
                 marker=MARKERS[index % len(MARKERS)], label=label, edgecolors="white",
             )  # fmt: skip
         axis.set(title=name, xticks=[], yticks=[])

@@ -53,7 +53,7 @@ def sweep(
         ticks = sorted(set(rows[x])) if numeric else list(dict.fromkeys(rows[x]))
         for name, group in rows.groupby(line, sort=False) if line else [("", rows)]:
             index = lines.index(name) if line else 0  # one colour and marker in all panels
-            _sweep_line(axis, group, x, ticks, numeric, str(name), index)
+            _sweep_line(axis, group, x, ticks, str(name), index, joined=numeric)
         axis.set_xticks(range(len(ticks)), [f"{t:g}" if numeric else str(t) for t in ticks])
         axis.tick_params(axis="x", rotation=0 if numeric else 25 if len(ticks) < 8 else 90)
         axis.set_xlim(-0.5, len(ticks) - 0.5)
@@ -65,7 +65,7 @@ def sweep(
 
 
 def _sweep_line(
-    axis: Any, rows: pd.DataFrame, x: str, ticks: list, joined: bool, name: str, index: int
+    axis: Any, rows: pd.DataFrame, x: str, ticks: list, name: str, index: int, *, joined: bool
 ) -> None:
     """One line of `sweep`: means with deviations, and the user's own runs on top."""
     own, color = rows["kind"] == "yours", f"C{index}"

@@ -35,10 +35,10 @@ def l2_normalize(z: Tensor) -> Tensor:
     return z * z.square().sum(dim=1, keepdim=True).clamp_min(1e-12).rsqrt()
 
 
-def similarity_logits(z: Tensor, temperature: float, l2_normalize_rows: bool = True) -> Tensor:
+def similarity_logits(z: Tensor, temperature: float, l2_normalize_rows: bool = True) -> Tensor:  # noqa: FBT001, FBT002
     """(2N, 2N) similarities of all views over `temperature`, self-similarity at -1e9, float32+."""
-    check_views(z, temperature, l2_normalize_rows)
-    z = _rows(z, l2_normalize_rows)
+    check_views(z, temperature, l2_normalize_rows=l2_normalize_rows)
+    z = _rows(z, l2_normalize_rows=l2_normalize_rows)
     logits = z @ z.T / temperature  # (2N, 2N)
     self_pairs = torch.eye(len(z), dtype=torch.bool, device=z.device)
     return logits.masked_fill(self_pairs, -1e9)  # a view is not its own negative
@@ -53,7 +53,10 @@ def positives(views: int, device: torch.device | str = "cpu") -> Tensor:
 
 
 def nt_xent(
-    z: Tensor, temperature: float = 0.1, l2_normalize_rows: bool = True, tile: int = 1024
+    z: Tensor,
+    temperature: float = 0.1,
+    l2_normalize_rows: bool = True,  # noqa: FBT001, FBT002
+    tile: int = 1024,
 ) -> Tensor:
     """The normalised temperature-scaled cross-entropy loss, a scalar in nats.
 
@@ -66,16 +69,15 @@ def nt_xent(
     and is given `nt_xent_matrix`. Raises `ValueError` for an odd number of rows, or a temperature
     or tile that is not a number above 0.
     """
-    check_views(z, temperature, l2_normalize_rows)
+    check_views(z, temperature, l2_normalize_rows=l2_normalize_rows)
     checks.whole("tile", tile, 1)
     if z.device.type == "xla":
         return nt_xent_matrix(z, temperature, l2_normalize_rows)
-    return _TiledNTXent.apply(_rows(z, l2_normalize_rows), temperature, tile)
+    return _TiledNTXent.apply(_rows(z, l2_normalize_rows=l2_normalize_rows), temperature, tile)
 
 
-def nt_xent_matrix(z: Tensor, temperature: float = 0.1, l2_normalize_rows: bool = True) -> Tensor:
+def nt_xent_matrix(z: Tensor, temperature: float = 0.1, l2_normalize_rows: bool = True) -> Tensor:  # noqa: FBT001, FBT002
     """`nt_xent` in one expression, by the whole (2N, 2N) matrix: to read, and to compare with."""
-    check_views(z, temperature, l2_normalize_rows)
     logits = similarity_logits(z, temperature, l2_normalize_rows)
     return F.cross_entropy(logits, positives(len(z), z.device))
 
@@ -134,7 +136,7 @@ def _negative_tiles(
         yield rows, columns, s
 
 
-def _rows(z: Tensor, l2_normalize_rows: bool) -> Tensor:
+def _rows(z: Tensor, *, l2_normalize_rows: bool) -> Tensor:
     """z in float32 or float64, with rows of length 1 if wanted."""
     z = z if z.dtype == torch.float64 else z.float()
     return l2_normalize(z) if l2_normalize_rows else z
@@ -149,14 +151,16 @@ class ContrastiveMetrics(NamedTuple):
 
 @torch.no_grad()
 def contrastive_metrics(
-    z: Tensor, temperature: float = 0.1, l2_normalize_rows: bool = True
+    z: Tensor,
+    temperature: float = 0.1,
+    l2_normalize_rows: bool = True,  # noqa: FBT001, FBT002
 ) -> ContrastiveMetrics:
     """Contrastive accuracy and entropy as the official code and Table 5 report them.
 
     z as in `nt_xent`. Only first views against second views count: N candidates, chance 1 / N.
     """
-    check_views(z, temperature, l2_normalize_rows)
-    first, second = _rows(z, l2_normalize_rows).chunk(2)  # (N, dim) each
+    check_views(z, temperature, l2_normalize_rows=l2_normalize_rows)
+    first, second = _rows(z, l2_normalize_rows=l2_normalize_rows).chunk(2)  # (N, dim) each
     own = torch.arange(len(first), device=z.device)
     blocks = []
     for rows in own.split(max(2**20 // len(own), 1)):  # some 2**20 similarities at a time
@@ -168,13 +172,11 @@ def contrastive_metrics(
     return ContrastiveMetrics(accuracy, entropy)
 
 
-def check_views(
-    z: Tensor, temperature: float, l2_normalize_rows: bool = True, images: int = 1
-) -> None:
-    """Refuse what is not z (2N, dim) of at least `images` images, and a temperature above 0."""
+def check_views(z: Tensor, temperature: float, *, l2_normalize_rows: bool) -> None:
+    """Refuse what is not z (2N, dim), a temperature above 0, and True or False."""
     checks.positive("temperature", temperature, f"a number above 0; {TOGETHER}")
     checks.flag("l2_normalize_rows", l2_normalize_rows)
-    check_z(z, images)
+    check_z(z)
 
 
 def check_z(z: Tensor, images: int = 1) -> None:

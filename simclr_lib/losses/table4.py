@@ -18,7 +18,7 @@ from ..config import Config
 from .nt_xent import TOGETHER, check_z, l2_normalize, nt_xent
 
 
-def nt_logistic(z: Tensor, temperature: float, semi_hard: bool = False) -> Tensor:
+def nt_logistic(z: Tensor, temperature: float, semi_hard: bool = False) -> Tensor:  # noqa: FBT001, FBT002
     """NT-Logistic: is this the other view, yes or no? A scalar, nats.
 
     Mean over views of -log sigmoid(u v+ / temperature) - log sigmoid(-u v- / temperature), the
@@ -36,7 +36,7 @@ def nt_logistic(z: Tensor, temperature: float, semi_hard: bool = False) -> Tenso
     return (attract + repel).mean()
 
 
-def margin_triplet(z: Tensor, margin: float, semi_hard: bool = False) -> Tensor:
+def margin_triplet(z: Tensor, margin: float, semi_hard: bool = False) -> Tensor:  # noqa: FBT001, FBT002
     """Margin triplet loss, a scalar: the positive is to be nearer than negatives, by `margin`.
 
     Mean over views of max(u v- - u v+ + margin, 0), its mean over the negatives, or that of the

@@ -69,7 +69,7 @@ def processes(config: Config) -> int:
             "together there"
         )
     if wanted:
-        _check_shares(config, wanted, "processes")
+        _check_even(config, wanted, "processes")
         return wanted
     size = config.chunk_size or config.batch_size
     return max(number for number in range(1, gpus + 1) if size % number == 0)
@@ -197,24 +197,24 @@ def watch(device: torch.device) -> xla.Watch | None:
 
 
 def check_batch(config: Config, device: torch.device) -> None:
-    """Raise `ValueError` for batches or chunks without equal shares for all who train together."""
+    """Raise `ValueError` for a batch or chunk without an equal part for each device or process."""
     if device.type == "xla":
         if parallel.processes() != xla.hosts():
             raise ValueError(
                 "device='xla' needs no torchrun: one process takes all cores of a host"
             )
-        _check_shares(config, xla.count(), "XLA devices")
+        _check_even(config, xla.count(), "XLA devices")
     else:
-        _check_shares(config, parallel.processes(), "processes")
+        _check_even(config, parallel.processes(), "processes")
 
 
-def _check_shares(config: Config, number: int, what: str) -> None:
+def _check_even(config: Config, number: int, what: str) -> None:
     for name in ("batch_size", "chunk_size"):
         size = getattr(config, name)
         if size % number:
             raise ValueError(
                 f"{name}={size} is not valid for {number} {what}; it must be a multiple of "
-                f"{number}, for each of them takes an equal share"
+                f"{number}, for each of them takes an equal part"
             )
 
 

@@ -79,7 +79,7 @@ def _silence() -> Iterator[None]:
         os.close(nowhere)
 
 
-def join_torchrun(gpus: bool) -> None:
+def join_torchrun(*, gpus: bool) -> None:
     """`join` the processes that `torchrun` started, if it did: a GPU for each, or on the CPU."""
     if "TORCHELASTIC_RUN_ID" in os.environ and not joined():
         rank, processes, local = (
@@ -104,9 +104,9 @@ def wait_for_all() -> None:
 
 
 def own_rows(batch_size: int) -> slice:
-    """Which images of a batch this process holds: an equal share."""
-    share = batch_size // processes()
-    return slice(rank() * share, (rank() + 1) * share)
+    """Which images of a batch this process holds: an equal part."""
+    rows = batch_size // processes()
+    return slice(rank() * rows, (rank() + 1) * rows)
 
 
 def gather(x: Tensor, branches: int = 1) -> Tensor:

@@ -56,8 +56,12 @@ def together(
                 reader, writer = context.Pipe(duplex=False)
                 readers.append(reader)
                 with writer:  # so that its end in the worker is the last one
-                    about = (rank, processes, gpus, meeting, writer)
-                    worker = context.Process(target=_work, args=about, name=f"rank {rank}")
+                    worker = context.Process(
+                        target=_work,
+                        args=(rank, processes, meeting, writer),
+                        kwargs={"gpus": gpus},
+                        name=f"rank {rank}",
+                    )
                     worker.start()
                 workers.append(worker)
             result = _watch(workers, readers, report or unheard, termination)
@@ -78,8 +82,8 @@ def _watch(workers: list, readers: list, report: Callable[..., None], terminatio
     failures: dict[str, tuple[float, str]] = {}  # when, and what happened
 
     def hear(seconds: float) -> None:
-        reader: Any
-        for reader in connection.wait(list(speaking), seconds):
+        ready: list[Any] = connection.wait(list(speaking), seconds)
+        for reader in ready:
             try:
                 kind, *content = reader.recv()
             except (EOFError, OSError):  # the end, perhaps in the middle of a message
@@ -139,7 +143,7 @@ def end(workers: list, seconds: float) -> None:
         worker.join(max(deadline - time.monotonic(), 0.0))
 
 
-def _work(rank: int, processes: int, gpus: bool, meeting: str, writer: Any) -> None:
+def _work(rank: int, processes: int, meeting: str, writer: Any, *, gpus: bool) -> None:
     """What a worker does, in its own process."""
     follow_parent()
     if processes > 1 and "OMP_NUM_THREADS" not in os.environ:
@@ -168,9 +172,12 @@ def _work(rank: int, processes: int, gpus: bool, meeting: str, writer: Any) -> N
 def follow_parent() -> None:
     """Leave interrupts to the process that started this one, and end, as if terminated, with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    if parent is None:  # nobody to follow
+        return
 
     def wait() -> None:
-        connection.wait([parent_process().sentinel])  # type: ignore[union-attr]
+        connection.wait([parent.sentinel])
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(PATIENCE)
         os._exit(1)

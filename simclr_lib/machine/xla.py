@@ -102,7 +102,7 @@ def _numbers() -> list[int]:
     return every.tolist()
 
 
-def put(x: Tensor, own: bool = False) -> Tensor:
+def put(x: Tensor, *, own: bool = False) -> Tensor:
     """A host's tensor on the device, its rows spread over all devices if they divide evenly.
 
     With several hosts x is the same on all of them, or, if they are its `own` rows, a part: then
@@ -119,7 +119,10 @@ def put(x: Tensor, own: bool = False) -> Tensor:
             raise ValueError(f"{len(x)} rows of one host are not valid for its {devices} devices")
         return x.to(device())
     spec = ShardingSpec(_mesh(), ("rows", *[None] * (x.ndim - 1)), minibatch=own)
-    return xla_model.send_cpu_data_to_device([x], device(), spec)[0]  # type: ignore[index]
+    # A list, whatever its annotation says.
+    sent: Any = xla_model.send_cpu_data_to_device([x], device(), spec)
+    (placed,) = sent
+    return placed
 
 
 def spread(x: Tensor) -> Tensor:

@@ -71,7 +71,10 @@ class Method(nn.Module):
         return self.encoder(x)
 
     def parameter_groups(self) -> Iterable[dict[str, Any]]:
-        """What is trained, as groups for the optimizer: named parameters, and options of theirs."""
+        """What is trained, as groups for the optimizer: named parameters, and options of theirs.
+
+        The learning rate is the schedule's in every group.
+        """
         return [{"params": [(n, p) for n, p in self.named_parameters() if p.requires_grad]}]
 
 

@@ -26,6 +26,8 @@ class MoCoV2(Method):
     """Encoder and a head without batch norm, a slow copy of both, and a queue of its keys."""
 
     name, passes = "MoCo v2", 1 + 1 / 3
+    queue: Tensor  # (K, dim), rows of length 1
+    oldest: Tensor  # the row to go next, int64
 
     def __init__(self, config: Config, classes: int = 0) -> None:
         super().__init__(config)
@@ -35,8 +37,8 @@ class MoCoV2(Method):
         self.head = ProjectionHead(self.encoder.features, 2, dim, batch_norm=False, generator=draws)
         self.slow = copy.deepcopy(self.online()).requires_grad_(False)
         keys = torch.randn(config.queue_size, dim, generator=draws)
-        self.register_buffer("queue", F.normalize(keys))  # (K, dim), rows of length 1
-        self.register_buffer("oldest", torch.zeros((), dtype=torch.int64))  # the row to go next
+        self.register_buffer("queue", F.normalize(keys))  # (K, dim)
+        self.register_buffer("oldest", torch.zeros((), dtype=torch.int64))
 
     def online(self) -> nn.Sequential:
         """What is trained: images to z."""

@@ -23,7 +23,7 @@ class ProjectionHead(nn.Module):
         features: int,
         layers: int = 2,
         projection_dim: int = 128,
-        batch_norm: bool = True,
+        batch_norm: bool = True,  # noqa: FBT001, FBT002
         *,
         generator: Generator,
     ) -> None:
@@ -33,9 +33,9 @@ class ProjectionHead(nn.Module):
         for index in range(layers):
             last = index == layers - 1
             width = projection_dim if last else features
-            first = dense(features, width, bias=not batch_norm, generator=generator)
+            layer = dense(features, width, bias=not batch_norm, generator=generator)
             norm = [BatchNorm(width, beta=not last)] if batch_norm else []
-            self.layers.append(nn.Sequential(first, *norm, *([] if last else [nn.ReLU()])))
+            self.layers.append(nn.Sequential(layer, *norm, *([] if last else [nn.ReLU()])))
         self.features = projection_dim if layers else features
 
     def stages(self, h: Tensor) -> list[Tensor]:

@@ -31,7 +31,7 @@ class BatchNorm(nn.Module):
     moving_mean: Tensor
     moving_variance: Tensor
 
-    def __init__(self, channels: int, gamma: float = 1.0, beta: bool = True) -> None:
+    def __init__(self, channels: int, gamma: float = 1.0, beta: bool = True) -> None:  # noqa: FBT001, FBT002
         super().__init__()
         self.gamma = nn.Parameter(torch.full((channels,), gamma))
         self.beta = nn.Parameter(torch.zeros(channels)) if beta else None
@@ -146,7 +146,7 @@ def conv(
     return layer
 
 
-def dense(inputs: int, outputs: int, bias: bool = False, *, generator: Generator) -> nn.Linear:
+def dense(inputs: int, outputs: int, bias: bool = False, *, generator: Generator) -> nn.Linear:  # noqa: FBT001, FBT002
     """A fully connected layer; weights normal with standard deviation 0.01, bias zero."""
     layer = nn.Linear(inputs, outputs, bias=bias)
     nn.init.normal_(layer.weight, 0, 0.01, generator=generator)

@@ -102,29 +102,28 @@ def residual_block(
 ) -> Block:
     """A basic block (ResNet-18, 34) or a bottleneck (50 and deeper), stride in its 3x3 layer."""
     outputs = 4 * channels if bottleneck else channels
-    make: dict = {"generator": generator}
     shortcut: nn.Module = nn.Identity()
     if project and sk_ratio > 0:  # ResNet-D
-        shortcut = nn.Sequential(
-            AveragePool(stride), conv(inputs, outputs, 1, **make), BatchNorm(outputs)
-        )
+        projection = conv(inputs, outputs, 1, generator=generator)
+        shortcut = nn.Sequential(AveragePool(stride), projection, BatchNorm(outputs))
     elif project:
-        shortcut = nn.Sequential(conv(inputs, outputs, 1, stride, **make), BatchNorm(outputs))
+        projection = conv(inputs, outputs, 1, stride, generator=generator)
+        shortcut = nn.Sequential(projection, BatchNorm(outputs))
     if not bottleneck:
-        layers = [
-            conv_norm_relu(inputs, channels, 3, stride, **make),
-            conv(channels, channels, 3, **make),
+        layers: list[nn.Module] = [
+            conv_norm_relu(inputs, channels, 3, stride, generator=generator),
+            conv(channels, channels, 3, generator=generator),
         ]
     else:
         middle = (
-            SelectiveKernel(channels, channels, stride, sk_ratio, **make)
+            SelectiveKernel(channels, channels, stride, sk_ratio, generator=generator)
             if sk_ratio > 0
-            else conv_norm_relu(channels, channels, 3, stride, **make)
+            else conv_norm_relu(channels, channels, 3, stride, generator=generator)
         )
         layers = [
-            conv_norm_relu(inputs, channels, 1, **make),
+            conv_norm_relu(inputs, channels, 1, generator=generator),
             middle,
-            conv(channels, outputs, 1, **make),
+            conv(channels, outputs, 1, generator=generator),
         ]
     return Block(nn.Sequential(*layers, BatchNorm(outputs, gamma=0.0)), shortcut)
 
@@ -135,17 +134,16 @@ def stem(kind: str, channels: int, sk_ratio: float, generator: Generator) -> nn.
     "cifar" is the official one for images of up to 32 pixels. "tiny" is ours: a quarter of the
     arithmetic, for CPUs. With selective kernels the ImageNet stem is ResNet-D's three 3x3 layers.
     """
-    make: dict = {"generator": generator}
     if kind != "imagenet":
-        return conv_norm_relu(3, channels, 3, 1 if kind == "cifar" else 2, **make)
+        return conv_norm_relu(3, channels, 3, 1 if kind == "cifar" else 2, generator=generator)
     if sk_ratio > 0:
         first = [
-            conv_norm_relu(3, channels // 2, 3, 2, **make),
-            conv_norm_relu(channels // 2, channels // 2, 3, **make),
-            conv_norm_relu(channels // 2, channels, 3, **make),
+            conv_norm_relu(3, channels // 2, 3, 2, generator=generator),
+            conv_norm_relu(channels // 2, channels // 2, 3, generator=generator),
+            conv_norm_relu(channels // 2, channels, 3, generator=generator),
         ]
         return nn.Sequential(*first, MaxPool())
-    return nn.Sequential(conv_norm_relu(3, channels, 7, 2, **make), MaxPool())
+    return nn.Sequential(conv_norm_relu(3, channels, 7, 2, generator=generator), MaxPool())
 
 
 class ResNet(nn.Module):
@@ -214,8 +212,8 @@ def build_encoder(config: Config, generator: Generator) -> ResNet:
     )
     if not config.has("zero_gamma"):
         for block in encoder.modules():
-            if isinstance(block, Block) and isinstance(block.branch[-1], BatchNorm):
-                nn.init.ones_(block.branch[-1].gamma)
+            if isinstance(block, Block):
+                nn.init.ones_(block.branch[-1].get_parameter("gamma"))
     return encoder
 
 

@@ -36,9 +36,9 @@ def estimate(config: Config, data: Data, measured: int = 4) -> Cost:
     images = data.train if method.labelled else data.pretrain
     total = total_steps(len(images), config.batch_size, config.epochs)
     chunks, count = config.chunks, devices.processes(config)
-    if count > 1:  # the share of one of them, without what they exchange
-        share = max(config.batch_size // count // chunks, 2) * chunks
-        config = config.replace(batch_size=share, chunk_size=0)
+    if count > 1:  # the part of one of them, without what they exchange
+        size = max(config.batch_size // count // chunks, 2) * chunks
+        config = config.replace(batch_size=size, chunk_size=0)
     device, dtype, optimizer = set_up(config, method)
     warm, times = 2, []  # the first updates build caches and are not counted
     stream = batches(

@@ -65,7 +65,7 @@ def _cores() -> int:
 
 
 class _Whole(Progress):
-    """One line for all runs; `done` holds the share of each that is done, 0 to 1."""
+    """One line for all runs; `done` holds how much of each is done, 0 to 1."""
 
     def __init__(self, label: str, jobs: Sequence[Config]) -> None:
         super().__init__(label, 1000)
@@ -73,11 +73,11 @@ class _Whole(Progress):
         self.done: Any = [0.0] * len(jobs)
 
     def show(self, note: str = "") -> None:
-        share = sum(w * d for w, d in zip(self.weights, self.done, strict=True)) / sum(self.weights)
+        whole = sum(w * d for w, d in zip(self.weights, self.done, strict=True)) / sum(self.weights)
         runs = sum(d >= 1 for d in self.done)
         complete = runs == len(self.done)
         count = f"{runs}/{len(self.done)} runs"
-        self.update(1000 if complete else min(int(1000 * share), 999), note, count)
+        self.update(1000 if complete else min(int(1000 * whole), 999), note, count)
 
 
 def _make(job: Config, index: int, done: Any, show: Callable[[str], None]) -> int:
@@ -92,7 +92,7 @@ def _make(job: Config, index: int, done: Any, show: Callable[[str], None]) -> in
     return index
 
 
-_shared: Any = None  # in a worker process: the shares of all runs that are done
+_done: Any = None  # in a worker process: how much of every run is done, for all to see
 
 
 def _run_in_processes(jobs: Sequence[Config], processes: int, line: _Whole) -> None:
@@ -126,12 +126,12 @@ def _end(pool: ProcessPoolExecutor, others: set) -> None:
     workers.end([w for w in multiprocessing.active_children() if w not in others], workers.PATIENCE)
 
 
-def _begin(shared: Any, threads: int) -> None:
-    global _shared
-    _shared = shared
+def _begin(done: Any, threads: int) -> None:
+    global _done
+    _done = done
     workers.follow_parent()
     torch.set_num_threads(threads)
 
 
 def _make_in_process(index: int, job: Config) -> int:
-    return _make(job, index, _shared, lambda note: None)
+    return _make(job, index, _done, lambda note: None)

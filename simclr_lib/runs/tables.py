@@ -33,8 +33,8 @@ def table(
     import pandas as pd
 
     wanted: dict[tuple, int] = {}
-    for place, job in enumerate(jobs):
-        wanted.setdefault(_key(job.as_record(), job.method), place)
+    for index, job in enumerate(jobs):
+        wanted.setdefault(_key(job.as_record(), job.method), index)
     rows = []
     for record in records.read(config):
         place = wanted.get(_key(record["config"], record["method"]))

@@ -84,7 +84,7 @@ def checksum(content: Any) -> str:
         if isinstance(value, Tensor):
             digest.update(f"{value.dtype} {tuple(value.shape)}".encode())
             plain = value.detach().contiguous().reshape(-1)
-            digest.update(plain.view(torch.uint8).numpy() if plain.numel() else b"")
+            digest.update(plain.view(torch.uint8).numpy().data if plain.numel() else b"")
         elif isinstance(value, dict):
             digest.update(b"{")
             for key, item in value.items():

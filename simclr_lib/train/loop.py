@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 
+from ..checks import refuse
 from ..config import Config
 from ..data.images import Data, ImageFiles, ImageSet
 from ..machine import devices, parallel
@@ -50,7 +51,12 @@ def train(
     `if __name__ == "__main__":`), and raises `WorkerError` if one is lost. Raises `NotFiniteError`
     when training diverges, `ValueError` for a method that is not trained.
     """
-    config = config.of_method(method.name) if method else config
+    if method is not None:
+        if not (
+            isinstance(method, type) and issubclass(method, Method) and hasattr(method, "name")
+        ):
+            refuse("method", method, "a class made from methods.Method, with a name")
+        config = config.of_method(method.name)
     writable(output_dir(config), "output_dir")  # before hours are spent
     report = report or (on_a_line(label or config.method) if parallel.rank() == 0 else unheard)
     if not parallel.joined() and devices.processes(config) > 1:
@@ -72,13 +78,13 @@ class Place(NamedTuple):
 
 def set_up(config: Config, method: Method) -> Place:
     """Put `method` where `config` says, in training mode; its optimizer. `ValueError` if the batch
-    has no equal shares there."""
+    cannot be divided evenly there."""
     devices.keep_freed_memory()
     device = devices.choose(config.device)
     devices.check_batch(config, device)
-    method.to(device, memory_format=torch.channels_last).train()
+    method.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimizer = LARS(
-        [pair for group in method.parameter_groups() for pair in group["params"]],
+        method.parameter_groups(),
         lr=0.0,
         momentum=config.momentum,
         weight_decay=config.weight_decay,
@@ -97,7 +103,7 @@ def _train(
 ) -> Run:
     commit()  # the code that runs is that of the beginning, whatever is committed meanwhile
     device, dtype, optimizer = set_up(config, method)
-    if not parallel.same((len(images), zlib.crc32(images.labels.numpy()))):
+    if not parallel.same((len(images), zlib.crc32(images.labels.numpy().data))):
         raise ValueError("the images of those who train together are not the same")
     total = total_steps(len(images), config.batch_size, config.epochs)
     warmup = warmup_steps(len(images), config.batch_size, config.warmup_epochs)

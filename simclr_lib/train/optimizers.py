@@ -67,6 +67,7 @@ class LARS(Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add tensors, as "params", and options for these; the rules divide them into groups."""
+        # Not by the method of above, which would import torch._dynamo: more than a second.
         self.param_groups += divided(param_group, self.defaults, self.param_groups)
 
     @torch.no_grad()

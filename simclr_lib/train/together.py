@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ..config import Config
@@ -33,12 +34,11 @@ def together(
     commit()
     devices.free_memory()
     *found, diverged = workers.together(
-        _in_worker,
+        partial(_in_worker, until_recorded=until_recorded),
         train,
         config,
         data,
         method,
-        until_recorded,
         processes=devices.processes(config),
         gpus=devices.choose(config.device).type == "cuda",
         report=report,
@@ -53,8 +53,9 @@ def _in_worker(
     config: Config,
     data: Data,
     method: type[Method] | None,
-    until_recorded: bool,
     send: Report,
+    *,
+    until_recorded: bool,
 ) -> tuple[dict[str, list[float]], float, dict[str, Any] | None, str]:
     """What every process of `_together` does: all of `Run` but the method, and why it diverged."""
     try:

@@ -40,7 +40,7 @@ def update(
 
     with torch.no_grad():
         method.before_step(step, total)
-    optimizer.zero_grad(set_to_none=True)
+    method.zero_grad(set_to_none=True)  # the optimizer's own would import a compiler first
     if chunks == 1:
         loss, accuracy = _loss(method, forward(batch), batch.labels)
         loss.backward()

@@ -1,6 +1,6 @@
 """From images to random views: operations, draws, branches, batches."""
 
-from .draws import Random, Share, draw, sample_crop_boxes, sample_jitter, sometimes, uniform
+from .draws import OwnRows, Random, draw, sample_crop_boxes, sample_jitter, sometimes, uniform
 from .views import (
     SAMPLERS,
     Batch,
@@ -20,8 +20,8 @@ __all__ = [
     "SAMPLERS",
     "Batch",
     "Branch",
+    "OwnRows",
     "Random",
-    "Share",
     "branch",
     "branches",
     "center_view",

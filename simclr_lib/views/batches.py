@@ -18,7 +18,7 @@ from ..config import Config
 from ..data.folders import report_bad_files
 from ..data.images import ImageFiles, ImageSet
 from ..machine import devices, parallel
-from .draws import Random, Share
+from .draws import OwnRows, Random
 from .views import Batch, Branch, center_view, distort, first_crop, make_views, shared_crop, view
 
 Prepare = Callable[[Batch, Random], Batch]  # see `methods.Method.prepare`
@@ -45,10 +45,10 @@ def batch_indices(
         yield order[position * batch_size : (position + 1) * batch_size]
 
 
-def step_generator(seed: int, step: int, share: bool = False) -> Random:
-    """The generator of all random draws of one update, or of this process's share of them."""
+def step_generator(seed: int, step: int, *, divided: bool = False) -> Random:
+    """The generator of all random draws of one update; if `divided`, of those of the own rows."""
     generator = Generator().manual_seed(draw_seed(seed, step))
-    return Share(generator, parallel.rank(), parallel.processes()) if share else generator
+    return OwnRows(generator, parallel.rank(), parallel.processes()) if divided else generator
 
 
 def draw_seed(*numbers: int) -> int:
@@ -81,9 +81,9 @@ def batches(
         )
     order = batch_indices(len(images), config.batch_size, config.seed, first, last)
     if isinstance(images, ImageFiles):
-        made = _file_batches(images, branches, config, device, order, first, own)
+        made = _file_batches(images, branches, config, device, order, first, own=own)
     else:
-        made = _memory_batches(images, branches, config, device, order, first, own)
+        made = _memory_batches(images, branches, config, device, order, first, own=own)
     for batch, generator in made:
         batch = prepare(batch, generator) if prepare else batch
         yield batch._replace(views=tuple(devices.spread(x) for x in batch.views))
@@ -96,22 +96,24 @@ def _memory_batches(
     device: torch.device,
     order: Iterator[Tensor],
     first: int,
+    *,
     own: bool,
 ) -> Iterator[tuple[Batch, Random]]:
     """`batches` of images in memory, each with its generator: the device makes the views."""
-    rows, put, share = _part(config.batch_size, device, own)
+    rows, put, divided = _part(config.batch_size, device, own=own)
     source = torch.device("cpu") if device.type == "xla" else device  # where all images are kept
     pixels, labels = images.images.to(source), images.labels.to(source)
     for step, indices in enumerate(order, start=first):
-        index, generator = indices[rows].to(source), step_generator(config.seed, step, share)
+        index = indices[rows].to(source)
+        generator = step_generator(config.seed, step, divided=divided)
         x, y, which = (put(part, device) for part in (pixels[index], labels[index], index))
         yield Batch(make_views(x, branches, generator), y, which), generator
 
 
 def _part(
-    batch_size: int, device: torch.device, own: bool
+    batch_size: int, device: torch.device, *, own: bool
 ) -> tuple[slice, Callable[[Tensor, torch.device], Tensor], bool]:
-    """Rows of a batch to read, what brings them to the device, whether it then has these only."""
+    """Rows of a batch to read, what brings them to the device, whether it then has only these."""
     if own:
         return parallel.own_rows(batch_size), devices.put_own, parallel.divided(device)
     return slice(None), devices.put, False
@@ -160,10 +162,11 @@ def _file_batches(
     device: torch.device,
     order: Iterator[Tensor],
     first: int,
+    *,
     own: bool,
 ) -> Iterator[tuple[Batch, Random]]:
     """`batches` of images on disk, each with its generator: workers crop, the device distorts."""
-    rows, put, share = _part(config.batch_size, device, own)
+    rows, put, divided = _part(config.batch_size, device, own=own)
     places = range(config.batch_size)[rows]
     items = (  # made as they are needed: a long run has more than fit in memory
         [(draw_seed(config.seed, step, place), int(indices[place])) for place in places]
@@ -178,7 +181,7 @@ def _file_batches(
     bad: set[int] = set()
     for step, (crops, labels, index, failed) in enumerate(loader, start=first):
         _note_bad(bad, failed, files)
-        generator = step_generator(config.seed, step, share)
+        generator = step_generator(config.seed, step, divided=divided)
         views = []
         for how, crop in zip(branches, crops, strict=True):
             x = put(crop, device)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -16,7 +17,9 @@ from torch import Tensor
 from .. import checks
 from .arguments import Draw, not_negative, order_of_each, per_image
 
+Operation = Callable[[Tensor, Tensor], Tensor]
 _BOOLEANS = "booleans, one for each image, of shape (N,) or (N, 1)"
+Draws = list[Tensor]  # brightness, contrast, saturation, hue: (N,) each
 LUMA = (0.2989, 0.5870, 0.1140)  # weights of R, G, B in a grey value
 
 
@@ -62,8 +65,8 @@ def adjust_saturation(images: Tensor, factor: Draw) -> Tensor:
     """
     checks.images(images, 3)
     value, bound = _value_and_bound(images)
-    share = torch.minimum(bound, not_negative(factor, images, "factor")).clamp_min(0)
-    return (images - value).mul_(share).add_(value)
+    ratio = torch.minimum(bound, not_negative(factor, images, "factor")).clamp_min(0)  # S'/S
+    return (images - value).mul_(ratio).add_(value)
 
 
 def _value_and_bound(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -126,22 +129,23 @@ def color_jitter(
     checks.one_of("brightness_kind", brightness_kind, ("additive", "multiplicative"))
     additive = brightness_kind == "additive"
     order = order_of_each(order, images)  # (N, 4)
+    checked_brightness = per_image if additive else not_negative
     draws = [
-        per_image(brightness, images, "brightness")
-        if additive
-        else not_negative(brightness, images, "brightness"),
+        checked_brightness(brightness, images, "brightness"),
         not_negative(contrast, images, "contrast"),
         not_negative(saturation, images, "saturation"),
         per_image(hue, images, "hue"),
     ]
     draws = [draw.view(-1).expand(len(images)) for draw in draws]  # (N,) each
-    if images.device.type != "cpu" or not images.is_contiguous():
-        return _jitter_in_turns(images, order, draws, additive)
-    in_groups = images.numel() > 2**21
-    return (_jitter_in_groups if in_groups else _jitter_in_places)(images, order, draws, additive)
+    on_cpu, jitter = images.device.type == "cpu", _jitter_in_turns
+    if on_cpu and images.numel() > 2**21:
+        jitter = _jitter_in_groups
+    elif on_cpu and images.is_contiguous():  # else the channels of a pixel lie side by side
+        jitter = _jitter_in_places
+    return jitter(images, order, draws, additive=additive)
 
 
-def _jitter_in_groups(images: Tensor, order: Tensor, draws: list[Tensor], additive: bool) -> Tensor:
+def _jitter_in_groups(images: Tensor, order: Tensor, draws: Draws, *, additive: bool) -> Tensor:
     """The images of each order together: the least traffic, but the draws decide the shapes.
 
     For CPUs, where the draws are at hand and nothing is compiled for a shape, and for batches so
@@ -159,14 +163,15 @@ def _jitter_in_groups(images: Tensor, order: Tensor, draws: list[Tensor], additi
     return result
 
 
-def _jitter_in_places(images: Tensor, order: Tensor, draws: list[Tensor], additive: bool) -> Tensor:
+def _jitter_in_places(images: Tensor, order: Tensor, draws: Draws, *, additive: bool) -> Tensor:
     """What comes first in all orders, then what comes second, ...: as little arithmetic, in 16
     calls. For small batches on a CPU.
 
     At each place images are sorted by what is to be done to them, so that a group lies in one
     piece; what is done is what `_jitter_in_turns` does, bit for bit.
     """
-    operations = (torch.add if additive else torch.mul, _contrast, _saturation, _hue)
+    brightness: Operation = torch.add if additive else torch.mul
+    operations = (brightness, _contrast, _saturation, _hue)
     rows = order.argsort(dim=0, stable=True)  # (N, 4) the images as sorted at each place
     where = rows.argsort(dim=0)  # (N, 4) and where in that row an image is
     moves = [rows[:, 0], *where[:, :3].gather(0, rows[:, 1:]).unbind(dim=1)]
@@ -177,7 +182,7 @@ def _jitter_in_places(images: Tensor, order: Tensor, draws: list[Tensor], additi
         images = images.index_select(0, move)
         groups = images.split(sizes[place]), amounts[:, place].split(sizes[place])
         for operation, group, amount in zip(operations, *groups, strict=True):
-            group.copy_(operation(group, amount).clamp_(0, 1))
+            torch.clamp(operation(group, amount), 0, 1, out=group)
     return images.index_select(0, where[:, 3])
 
 
@@ -189,8 +194,8 @@ def _contrast(images: Tensor, factor: Tensor) -> Tensor:
 def _saturation(images: Tensor, factor: Tensor) -> Tensor:
     """`adjust_saturation` in the arithmetic of `_jitter_in_turns`."""
     value, bound = _value_and_bound(images)
-    share = torch.minimum(bound, factor)  # (N, 1, H, W)
-    return torch.addcmul(value.mul_(1 - share), images, share)
+    ratio = torch.minimum(bound, factor)  # (N, 1, H, W) S'/S
+    return torch.addcmul(value.mul_(1 - ratio), images, ratio)
 
 
 # Brightness and contrast are linear and cheap, saturation and hue are not. Every order of the four
@@ -211,10 +216,10 @@ def _turns() -> Tensor:
     return table
 
 
-def _jitter_in_turns(images: Tensor, order: Tensor, draws: list[Tensor], additive: bool) -> Tensor:
+def _jitter_in_turns(images: Tensor, order: Tensor, draws: Draws, *, additive: bool) -> Tensor:
     """All images together, by `TURNS`: the same shapes whatever the draws, for accelerators.
 
-    Each turn is x -> x * share + rest, where rest keeps black, the mean, or the V of HSV where it
+    Each turn is x -> x * factor + rest, where rest keeps black, the mean, or the V of HSV where it
     was, then a clip. To sit out is to multiply with 1 and to add 0: faster than choosing. But what
     has not had its first turn must not be clipped, so it is put back before that.
     """
@@ -237,8 +242,8 @@ def _jitter_in_turns(images: Tensor, order: Tensor, draws: list[Tensor], additiv
             images.mul_(factor).add_(rest)
         elif kind == "S":
             value, bound = _value_and_bound(images)  # (N, 1, H, W) both
-            share = torch.minimum(bound.add_(unbound), factor)
-            torch.addcmul(value.mul_(1 - share), images, share, out=images)
+            ratio = torch.minimum(bound.add_(unbound), factor)
+            torch.addcmul(value.mul_(1 - ratio), images, ratio, out=images)
         else:
             images = _hue(images, hue.view(-1, 1, 1, 1))
         images.clamp_(0, 1)

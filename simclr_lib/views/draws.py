@@ -19,7 +19,7 @@ from . import color
 CUTOUT_SHARE, NOISE_STD, MOTION_LENGTH = 0.5, 0.1, 5
 
 
-class Share(NamedTuple):
+class OwnRows(NamedTuple):
     """Stands for a generator where a process holds some of the images of a batch.
 
     Draws are made for the whole batch and those of the own images kept, so an image gets the same
@@ -32,13 +32,13 @@ class Share(NamedTuple):
     branches: int = 1  # views of the batch, one after the other, that are drawn for together
 
 
-Random = Generator | Share
+Random = Generator | OwnRows
 
 
 def draw(
     make: Callable[..., Tensor], shape: Sequence[int], source: Random, **options: Any
 ) -> Tensor:
-    """`make(shape)`, say `torch.rand`, with one row for each image, from a generator or share."""
+    """`make(shape)`, say `torch.rand`, with one row for each image, from `source`."""
     _check_source("source", source)
     if min(shape, default=0) < 0 or float in map(type, shape):
         checks.refuse("shape", shape, "whole numbers, 0 or more")
@@ -52,12 +52,12 @@ def draw(
 
 
 def _check_source(name: str, source: Random) -> None:
-    """Refuse what is neither a generator nor a possible share of one."""
+    """Refuse what is neither a generator nor possible `OwnRows`."""
     if isinstance(source, Generator):
         return
-    shared = isinstance(source, Share) and isinstance(source.generator, Generator)
-    if not shared or not 0 <= source.part < source.processes:
-        checks.refuse(name, source, "a torch.Generator, or a Share of one, part below processes")
+    divided = isinstance(source, OwnRows) and isinstance(source.generator, Generator)
+    if not divided or not 0 <= source.part < source.processes:
+        checks.refuse(name, source, "a torch.Generator, or OwnRows, part below processes")
 
 
 def uniform(num: int, low: float, high: float, generator: Random) -> Tensor:
@@ -129,8 +129,8 @@ def _check_area(area: tuple[float, float]) -> None:
     )
     if not isinstance(area, Sequence) or len(area) != 2:
         checks.refuse("area", area, valid)
-    for share in area:
-        checks.number("area", share, valid, 0, 1)
+    for bound in area:
+        checks.number("area", bound, valid, 0, 1)
     if not 0 <= area[0] <= area[1] or area[1] == 0:
         checks.refuse("area", area, valid)
 

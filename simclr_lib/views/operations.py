@@ -25,7 +25,10 @@ from .color import to_grayscale
 
 
 def crop_and_resize(
-    images: Tensor, boxes: Tensor, size: tuple[int, int], cubic: bool = True
+    images: Tensor,
+    boxes: Tensor,
+    size: tuple[int, int],
+    cubic: bool = True,  # noqa: FBT001, FBT002
 ) -> Tensor:
     """Cut a box out of every image and resize it by bicubic interpolation (or bilinear).
 
@@ -43,10 +46,10 @@ def crop_and_resize(
     def weights(start: Tensor, length: Tensor, pixels: int, size: int) -> Tensor:
         """(N, size, pixels): the share of every source pixel in every target pixel of one axis."""
         if pixels < len(length):  # boxes of the same length have the same taps
-            table = _taps(torch.arange(1, pixels + 1).to(length), size, cubic)
+            table = _taps(torch.arange(1, pixels + 1).to(length), size, cubic=cubic)
             taps, shares = (column.index_select(0, length.long() - 1) for column in table)
         else:
-            taps, shares = _taps(length, size, cubic)
+            taps, shares = _taps(length, size, cubic=cubic)
         zeros = shares.new_zeros(len(start), size, pixels)
         return zeros.scatter_add_(2, taps + start.long().view(-1, 1, 1), shares)
 
@@ -61,7 +64,7 @@ def _resample(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return rows[:, None] @ across.unflatten(1, images.shape[1:3])
 
 
-def resize_one(image: Tensor, size: tuple[int, int], cubic: bool = True) -> Tensor:
+def resize_one(image: Tensor, size: tuple[int, int], cubic: bool = True) -> Tensor:  # noqa: FBT001, FBT002
     """What `crop_and_resize` makes of a whole image, for a single one, (1, C, H, W).
 
     A bag of an embedding is a weighted sum of rows of a table; so is a row of the result, of four
@@ -75,7 +78,7 @@ def resize_one(image: Tensor, size: tuple[int, int], cubic: bool = True) -> Tens
         checks.refuse("image", image, "a single image, of shape (1, C, H, W)")
 
     def resized(table: Tensor, size: int) -> Tensor:  # (rows, values) to (size, values)
-        taps, shares = _taps(table.new_full((1,), len(table)), size, cubic)
+        taps, shares = _taps(table.new_full((1,), len(table)), size, cubic=cubic)
         return F.embedding_bag(taps[0], table, per_sample_weights=shares[0], mode="sum")
 
     pixels = image[0].permute(1, 2, 0)  # (H, W, C)
@@ -85,7 +88,7 @@ def resize_one(image: Tensor, size: tuple[int, int], cubic: bool = True) -> Tens
     return across.unflatten(1, turned.shape[1:]).permute(1, 2, 0)[None]
 
 
-def _taps(length: Tensor, size: int, cubic: bool) -> tuple[Tensor, Tensor]:
+def _taps(length: Tensor, size: int, *, cubic: bool) -> tuple[Tensor, Tensor]:
     """One axis of boxes, `length` (N,) pixels to `size`: of which four pixels, and their shares.
 
     (N, size, 4) both, pixels counted from the edge of the box; those outside have no share.

@@ -24,8 +24,8 @@ from .draws import (
     CUTOUT_SHARE,
     MOTION_LENGTH,
     NOISE_STD,
+    OwnRows,
     Random,
-    Share,
     draw,
     sample_crop_boxes,
     sample_jitter,
@@ -47,11 +47,11 @@ class Branch(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What a method sees of N images, or of this process's share of them."""
+    """What a method sees of N images, or of those of a batch that this process holds."""
 
     views: tuple[Tensor, ...]  # one for each branch, float32 (N, 3, S, S); sizes may differ
     labels: Tensor  # (N,) int64, of the images, or the answers to the puzzle of `Method.prepare`
-    index: Tensor  # (N,) int64, which images of the data these are
+    index: Tensor  # type: ignore[assignment]  # (N,) int64, which images of the data these are
 
     def rows(self, which: slice) -> Batch:
         """The same of some rows only."""
@@ -77,11 +77,12 @@ def branches(config: Config) -> tuple[Branch, Branch]:
 
 
 def _crop(images: Tensor, how: Branch, generator: Random) -> Tensor:
-    boxes = sample_crop_boxes(len(images), *images.shape[2:], generator, how.area)
-    return _cut(images, boxes, how.size, how.bicubic)
+    height, width = images.shape[2:]
+    boxes = sample_crop_boxes(len(images), height, width, generator, how.area)
+    return _cut(images, boxes, how.size, cubic=how.bicubic)
 
 
-def _cut(images: Tensor, boxes: Tensor, size: int, cubic: bool = True) -> Tensor:
+def _cut(images: Tensor, boxes: Tensor, size: int, *, cubic: bool = True) -> Tensor:
     """Boxes (N, 4) or (4,) of uint8 or float images as float32 (N, 3, size, size)."""
     if len(images) == 1 and images.device.type == "cpu":  # a worker process, with a large image
         top, left, height, width = boxes.view(4).tolist()
@@ -203,9 +204,9 @@ def make_views(images: Tensor, branches: Sequence[Branch], generator: Random) ->
     views: list[Tensor] = []
     for how, equal in itertools.groupby(branches):
         times, source = len(list(equal)), generator
-        if isinstance(source, Share):
+        if isinstance(source, OwnRows):
             source = source._replace(branches=times)
-        many = images.repeat(times, 1, 1, 1) if times > 1 else images
+        many = to_float(images).repeat(times, 1, 1, 1) if times > 1 else images
         views += view(many, how, source).chunk(times)
     return tuple(views)
 
@@ -236,4 +237,4 @@ def center_view(images: Tensor, size: int) -> Tensor:
 
 def to_float(images: Tensor) -> Tensor:
     """uint8 0..255 to float32 0..1; float images pass unchanged. No mean or std is subtracted."""
-    return images.float() / 255 if images.dtype == torch.uint8 else images
+    return images.float().div_(255) if images.dtype == torch.uint8 else images
