@@ -120,6 +120,7 @@ def test_sgd_probe_reads_a_visible_class(tmp_path):
     parts = [part(flip) for flip in (False, False, True, False)]
     found = data.Data("light", ("dark", "bright"), *parts)
     config = Config.create("smoke", probe_epochs=10, output_dir=str(tmp_path), base_channels=8)
+    config = config.replace(precision="fp32")
     encoder = build(config).encoder
     for augment in (False, True):
         assert evaluation.linear_probe_sgd(encoder, found, config, augment) < 5

@@ -140,7 +140,8 @@ from simclr_lib import data
 from simclr_lib.config import Config
 from simclr_lib.train import train
 torch.set_num_threads(1)
-c = Config.create("smoke", epochs=12, checkpoint_minutes=0.0, output_dir=sys.argv[1], device="cpu")
+c = Config.create("smoke", epochs=12, checkpoint_minutes=0.0, output_dir=sys.argv[1])
+c = c.replace(device="cpu", precision="fp32")
 print("ready", flush=True)
 torch.save(train(c, data.load(c)).method.state_dict(), sys.argv[2])
 """

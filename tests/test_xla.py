@@ -69,9 +69,9 @@ from torch_xla import runtime
 rank, place = int(sys.argv[1]), sys.argv[2]
 runtime.process_count, runtime.process_index = lambda: 2, lambda: rank
 
+from simclr_lib import runs
 from simclr_lib.machine import parallel
 from simclr_lib.runs import records
-from simclr_lib.runs import one
 from simclr_lib.machine import xla
 from simclr_lib.config import Config
 
@@ -88,11 +88,11 @@ if rank == 1:  # whether there is a record is for the first to say
     records.path_of(jobs[0]).parent.mkdir(parents=True)
     records.path_of(jobs[0]).write_text("{}")
 try:
-    sweeps.run(jobs)
+    runs.run(jobs)
 except SystemExit as error:
     assert error.code == 128 + signal.SIGTERM
 assert list(Path(place).glob("checkpoints/*.pt"))
-sweeps.run(jobs)
+runs.run(jobs)
 """.replace("SMALL", repr(SMALL))
 
 REFUSED = """

@@ -11,6 +11,7 @@ import ctypes
 import gc
 import os
 import platform
+import re
 from pathlib import Path
 
 import torch
@@ -74,24 +75,21 @@ def processes(config: Config) -> int:
     return max(number for number in range(1, gpus + 1) if size % number == 0)
 
 
-def _cpu_flags() -> set[str]:
-    """Instruction sets that the CPU reports (Linux; empty elsewhere) and oneDNN may use.
+def _instruction_sets() -> tuple[list[str], str]:
+    """Those that matter here, of what the CPU reports (Linux; none elsewhere) and oneDNN may use.
 
-    ONEDNN_MAX_CPU_ISA may forbid the newer ones; AMX is then not used.
+    Beside them what the user has set as the newest, if it is one of the words that oneDNN knows.
     """
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return set()
-    flags = set(next((line for line in lines if line.startswith("flags")), "").split())
-    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "ALL").upper()
-    if limit not in ("ALL", "DEFAULT") and "AMX" not in limit:
-        flags = {flag for flag in flags if not flag.startswith("amx")}
-        if not limit.startswith("AVX512") and "AVX10" not in limit:
-            flags = {flag for flag in flags if not flag.startswith("avx512")}
-        elif "BF16" not in limit and "FP16" not in limit:
-            flags.discard("avx512_bf16")
-    return flags
+        lines = []
+    flags = next((line for line in lines if line.startswith("flags")), "").split()
+    known = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or ""
+    words = (("AMX", 4), ("AVX10|BF16|FP16", 3), ("AVX512", 2), ("AVX2", 1), ("AVX|SSE41", 0))
+    allowed = next((number for word, number in words if re.search(word, limit.upper())), None)
+    return [n for n in known[:allowed] if n in flags], "" if allowed is None else limit.upper()
 
 
 def number_format(device: torch.device, precision: str = "auto") -> torch.dtype:
@@ -107,7 +105,7 @@ def number_format(device: torch.device, precision: str = "auto") -> torch.dtype:
     elif device.type == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        fast = device.type == "cpu" and "amx_bf16" in _cpu_flags()
+        fast = device.type == "cpu" and "amx_bf16" in _instruction_sets()[0]
     return torch.bfloat16 if fast else torch.float32
 
 
@@ -145,13 +143,11 @@ def describe(device: torch.device) -> str:
         return f"xla, {xla.count()} x {xla.kind()}"
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    flags = _cpu_flags()
-    known = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in flags]
+    sets, limit = _instruction_sets()
+    sets = [platform.machine(), *sets] + [f"(oneDNN limited to {limit})"] * bool(limit)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     threads = torch.get_num_threads()
-    return (
-        f"{device.type}, {threads} threads of {cores} cores, {platform.machine()} {' '.join(known)}"
-    )
+    return f"{device.type}, {threads} threads of {cores} cores, {' '.join(sets)}"
 
 
 def peak_memory(device: torch.device) -> int:

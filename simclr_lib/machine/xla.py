@@ -35,14 +35,10 @@ def device() -> torch.device:
 
     Where the devices belong to several hosts, it returns when the program runs on all of them, or
     raises an error if one does not come within five minutes. What is compiled is kept in the user's
-    cache folder, or where XLA_PERSISTENT_CACHE_PATH says. Raises `ValueError` without a TPU's
-    library: torch_xla would take the CPU in silence, which only PJRT_DEVICE=CPU asks for.
+    cache folder, or where XLA_PERSISTENT_CACHE_PATH says. Raises `ValueError` where torch_xla finds
+    no TPU and nobody set PJRT_DEVICE: it would take the CPU in silence.
     """
-    if not os.environ.get("PJRT_DEVICE") and importlib.util.find_spec("libtpu") is None:
-        raise ValueError(
-            "device='xla' is not valid here: there is no libtpu (pip install torch_xla[tpu]); set "
-            "PJRT_DEVICE=CPU to compute on this machine's CPU as if it were one"
-        )
+    asked = os.environ.get("PJRT_DEVICE")
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "simclr_lib" / "xla"
     # Hosts may share this folder, but not each other's programs.
     os.environ.setdefault("XLA_PERSISTENT_CACHE_PATH", str(cache / platform.node()))
@@ -50,6 +46,12 @@ def device() -> torch.device:
     import torch_xla
     from torch_xla import runtime
 
+    if not asked and os.environ.get("PJRT_DEVICE", "CPU") == "CPU":
+        os.environ.pop("PJRT_DEVICE", None)  # set by the import, not by the user
+        raise ValueError(
+            "device='xla' is not valid: torch_xla finds no TPU here (a TPU needs libtpu: pip "
+            "install torch_xla[tpu]); set PJRT_DEVICE=CPU to compute on the CPU as if it were one"
+        )
     runtime.use_spmd()
     place, hosts = torch_xla.device(), runtime.process_count()
     if hosts > 1:
