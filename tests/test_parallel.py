@@ -141,6 +141,7 @@ def test_what_cannot_be_divided_evenly_is_refused(monkeypatch, tmp_path):
         with monkeypatch.context() as patch:  # and where torchrun has started them
             patch.setattr(parallel, "processes", lambda: 4)
             patch.setattr(parallel, "joined", lambda: True)
+            patch.setattr(parallel, "rank", lambda: 1)
             with pytest.raises(ValueError, match=message):
                 trainer.train(config.replace(**wrong), images)
 
