@@ -31,8 +31,12 @@ LIMITS = {"float64": 1e-10, "float32": 1e-6, "float32 gradients and weights": 2e
 WANDERS = re.compile(r"(gradient of )?(head|predictor|target\.1)\.(0\.bias|1\.moving_mean)")
 
 
-def assert_equal_updates(found, expected, kind):
-    """By `LIMITS`; a tensor that is small beside its kin is measured by theirs."""
+def assert_equal_updates(found, expected, kind, method="SimCLR"):
+    """By `LIMITS`; a tensor that is small beside its kin is measured by theirs.
+
+    Other methods than SimCLR may have twice its limit on statistics in float32: of rotation and
+    BYOL up to 1.2e-6 was found on XLA.
+    """
     assert found.keys() == expected.keys()
     largest = dict.fromkeys((True, False), 0.0)
     for name, value in expected.items():
@@ -42,6 +46,7 @@ def assert_equal_updates(found, expected, kind):
             continue
         rounded = not (name == "losses" or "moving" in name)
         limit = LIMITS[kind + " gradients and weights" * (rounded and kind == "float32")]
+        limit *= 2 if "moving" in name and kind == "float32" and method != "SimCLR" else 1
         difference = (torch.as_tensor(found[name], dtype=torch.float64) - value).norm()
         size = max(value.norm().item(), 0.1 * largest["gradient" in name])
         assert difference <= limit * size, (name, difference / size)
@@ -54,7 +59,7 @@ def test_processes_make_the_updates_of_one(processes):
         for kind, (dtype, chunks) in variants(name).items():
             method = make(name, dtype)
             alone = updates(method, batches(method, dtype), chunks)
-            assert_equal_updates(found[f"{kind}, {name}"], alone, kind.split()[0])
+            assert_equal_updates(found[f"{kind}, {name}"], alone, kind.split()[0], name)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -65,7 +70,7 @@ def test_chunks_make_the_updates_of_the_whole_where_nothing_depends_on_the_batch
         updates(make(name, dtype, norm=False), batches(make(name), dtype), chunks)
         for chunks in (1, 4)
     )
-    assert_equal_updates(parts, whole, kind)
+    assert_equal_updates(parts, whole, kind, name)
 
 
 def test_batch_norm_sees_one_chunk_at_a_time():

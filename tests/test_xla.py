@@ -156,7 +156,7 @@ def test_devices_make_the_updates_of_the_cpu(devices, tmp_path):
         kind, name = case.split(", ")
         method, chunks = make(name, torch.float32), variants(name)[kind][1]
         alone = updates(method, batches(method, torch.float32), chunks)
-        assert_equal_updates(found, alone, "float32")
+        assert_equal_updates(found, alone, "float32", name)
 
 
 @pytest.fixture(scope="module")
