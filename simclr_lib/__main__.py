@@ -39,6 +39,8 @@ def run(config: Config) -> None:
     path, first = records.path_of(config), parallel.rank() == 0
     if parallel.from_first(path.exists):
         parallel.leave()
+        if first:
+            print(f"already recorded: {records.provenance([path])}")
     else:
         writable(output_dir(config), "output_dir")
         one.make(config)

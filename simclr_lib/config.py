@@ -13,11 +13,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .names import (
+    BY_SGD,
+    DATASETS,
+    DETAILS,
+    LOSSES,
+    METHODS,
+    PAIRS,
+    PROBES,
+    TRAINED,
+    TRANSFORMS,
+)
 from .notebook import notebook_parameters
 from .parameters import (
     COUNT,
     NOT_NEGATIVE,
     POSITIVE,
+    SHARE,
     Chain,
     Interval,
     Names,
@@ -32,35 +44,6 @@ from .parameters import (
 from .presets import PRESETS, RECIPES
 from .schedule import scaled_learning_rate
 
-# How a network is trained, as printed in papers, and the class that does it, in `methods`.
-METHODS = {
-    "random": "untrained.Untrained",
-    "SimCLR": "simclr.SimCLR",
-    "supervised": "supervised.Supervised",
-    "rotation": "rotation.Rotation",
-    "MoCo v2": "moco_v2.MoCoV2",
-    "BYOL": "byol.BYOL",
-}
-# The first three came before a parameter could belong to some methods only: the names of their
-# records hold the loss of Table 4, though SimCLR alone reads it.
-_TABLE_4 = ("SimCLR", "random", "supervised")
-
-DATASETS = ("synthetic", "cifar10", "cifar100", "stl10", "fashion_mnist", "imagenet")
-TRANSFORMS = (
-    *("crop", "flip", "color", "jitter", "grayscale", "blur"),  # appendix A
-    *("cutout", "sobel", "noise", "rotate"),  # Figure 5
-    *("equalize", "solarize", "motion_blur"),  # appendix B.2
-    "identity",  # nothing at all: the other branch of Figure 5
-)
-LOSSES = (
-    *("nt_xent", "nt_logistic", "nt_logistic_semi_hard"),
-    *("margin_triplet", "margin_triplet_semi_hard"),
-)
-# What `without` can switch off (notebook 08): batch norm's exclusion from decay and adaptation in
-# LARS; batch norm in the head; scale zero at the end of a residual block; bicubic instead of
-# bilinear crops; both views in one forward pass, so that they share batch-norm statistics.
-DETAILS = ("lars_exclusions", "head_batch_norm", "zero_gamma", "bicubic", "joint_views")
-
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -70,27 +53,29 @@ class Config:
     and what is valid. An instance is immutable; `config.replace(width=2)` gives a checked copy.
     """
 
-    preset: str = parameter("paper", "scale of the run", tuple(PRESETS))
-    recipe: str = parameter("v1", "era of the official code", tuple(RECIPES))
-    method: str = parameter("SimCLR", "how the network is trained", Names(METHODS))
+    preset: str = parameter("paper", "scale of the run", tuple(PRESETS), ())
+    recipe: str = parameter("v1", "era of the official code", tuple(RECIPES), ())
+    method: str = parameter("SimCLR", "how the network is trained", Names(METHODS), ())
     # Data
-    dataset: str = parameter("imagenet", "name, or path of a folder of class folders", Text())
-    data_dir: str = parameter("data", "where downloads and caches live", Text())
-    mirror: str = parameter("", "address of the same files (empty: original)", Text(empty=True))
+    dataset: str = parameter("imagenet", "name, or path of a folder of class folders", Text(), ())
+    data_dir: str = parameter("data", "where downloads and caches live", Text(), ())
+    mirror: str = parameter("", "address of the same files (empty: original)", Text(empty=True), ())
     num_images: int = parameter(0, "training images used (0: all)", COUNT)
     image_size: int = parameter(224, "height and width of a view, pixels", Interval(8, 4096))
     # Views (Section 3, appendix A)
     augmentations: str = parameter(
-        "crop+flip+color+blur", "transformations in order, joined by +", Chain(TRANSFORMS)
+        "crop+flip+color+blur", "transformations in order, joined by +", Chain(TRANSFORMS), TRAINED
     )
     second_view: str = parameter(
-        "", "those of the other view (empty: the same; Figure 5: identity)", Chain(TRANSFORMS)
+        "", "of the other view (empty: the same)", Chain(TRANSFORMS), PAIRS
     )
-    shared_crop: bool = parameter(False, "crop once for both views first, Figure 5", (True, False))
-    color_strength: float = parameter(1.0, "s of appendix A, Table 1", NOT_NEGATIVE)
-    brightness: str = parameter("additive", "v1 adds, v2 scales", ("additive", "multiplicative"))
+    shared_crop: bool = parameter(False, "one crop for both, Figure 5", (True, False), PAIRS)
+    color_strength: float = parameter(1.0, "s of appendix A, Table 1", NOT_NEGATIVE, TRAINED)
+    brightness: str = parameter(
+        "additive", "v1 adds, v2 scales", ("additive", "multiplicative"), TRAINED
+    )
     crop_area_min: float = parameter(
-        0.08, "smallest crop, share of the image", Interval(0, 1, without_low=True)
+        0.08, "smallest crop, share of the image", SHARE, TRAINED, also=BY_SGD
     )
     # Encoder f and projection head g (Section 4)
     depth: int = parameter(50, "layers of the ResNet", (18, 34, 50, 101, 152))
@@ -100,14 +85,18 @@ class Config:
         "imagenet", "7x7/2 and pooling; cifar 3x3/1; tiny 3x3/2", ("imagenet", "cifar", "tiny")
     )
     sk_ratio: float = parameter(0.0, "selective kernels and ResNet-D (v2: 0.0625)", Interval(0, 1))
-    head_layers: int = parameter(2, "0 none, 1 linear, 2 paper v1, 3 paper v2", (0, 1, 2, 3))
-    projection_dim: int = parameter(128, "dimension of z, Figure 8", Interval(1, 65536))
+    head_layers: int = parameter(
+        2, "0 none, 1 linear, 2 paper v1, 3 paper v2", (0, 1, 2, 3), ("SimCLR",)
+    )
+    projection_dim: int = parameter(128, "dimension of z, Figure 8", Interval(1, 65536), PAIRS)
     # Loss (Section 2.1)
-    loss: str = parameter("nt_xent", "of Table 4", LOSSES, _TABLE_4)
+    loss: str = parameter("nt_xent", "of Table 4", LOSSES, ("SimCLR",))
     # A cosine is rounded by 1e-7: divided by less than 1e-4, that alone would move the loss.
-    temperature: float = parameter(0.1, "tau, Table 5", Interval(1e-4, 1e4))
-    l2_normalize: bool = parameter(True, "cosine similarity, Table 5", (True, False))
-    margin: float = parameter(0.4, "m of the triplet loss, Table 2", NOT_NEGATIVE, _TABLE_4)
+    temperature: float = parameter(0.1, "tau, Table 5", Interval(1e-4, 1e4), PAIRS)
+    l2_normalize: bool = parameter(True, "cosine similarity, Table 5", (True, False), PAIRS)
+    margin: float = parameter(
+        0.4, "m of the triplet loss, Table 2", NOT_NEGATIVE, ("SimCLR",), {"loss": LOSSES[3:]}
+    )
     ema_momentum: float = parameter(
         0.996, "of the target network at first (MoCo v2 0.999)", Interval(0, 1), ("BYOL", "MoCo v2")
     )
@@ -115,26 +104,35 @@ class Config:
         65536, "earlier keys that serve as negatives", Interval(1, 2**24), ("MoCo v2",)
     )
     # Optimisation (Sections 2.2, 2.3, appendix B.1)
-    batch_size: int = parameter(4096, "N, images per step over all devices", Interval(2, 2**20))
-    chunk_size: int = parameter(0, "images in the network at once (0: all; else 2 passes)", COUNT)
-    epochs: int = parameter(100, "passes over the images", Interval(1, 10**6))
-    base_learning_rate: float = parameter(0.3, "before scaling by batch size", POSITIVE)
-    learning_rate_scaling: str = parameter("linear", "appendix B.1", ("linear", "sqrt"))
-    warmup_epochs: float = parameter(10.0, "linear warm-up", NOT_NEGATIVE)
-    momentum: float = parameter(0.9, "of LARS", Interval(0, 0.9999))
-    weight_decay: float = parameter(1e-6, "of LARS", NOT_NEGATIVE)
+    batch_size: int = parameter(
+        4096, "N, images per step over all devices", Interval(2, 2**20), TRAINED
+    )
+    chunk_size: int = parameter(
+        0, "images in the network at once (0: all; else 2 passes)", COUNT, TRAINED
+    )
+    epochs: int = parameter(100, "passes over the images", Interval(1, 10**6), TRAINED)
+    base_learning_rate: float = parameter(0.3, "before scaling by batch size", POSITIVE, TRAINED)
+    learning_rate_scaling: str = parameter("linear", "appendix B.1", ("linear", "sqrt"), TRAINED)
+    warmup_epochs: float = parameter(10.0, "linear warm-up", NOT_NEGATIVE, TRAINED)
+    momentum: float = parameter(0.9, "of LARS", Interval(0, 0.9999), TRAINED)
+    weight_decay: float = parameter(1e-6, "of LARS", NOT_NEGATIVE, TRAINED)
     without: str = parameter("", "details switched off, joined by +", Chain(DETAILS))
     # Evaluation (appendix B.6)
-    probe_epochs: int = parameter(90, "of the linear probe by SGD", Interval(1, 10**6))
+    probe: str = parameter("L-BFGS", "how the linear probe is trained", Names(PROBES))
+    probe_epochs: int = parameter(90, "of the probe by SGD", Interval(1, 10**6), where=BY_SGD)
+    probe_batch_size: int = parameter(4096, "of that probe", Interval(2, 2**20), where=BY_SGD)
     # Running
-    device: str = parameter("auto", "auto, cpu, cuda, mps, xla", Text())
-    processes: int = parameter(0, "that train together (0: one a GPU, else 1)", Interval(0, 4096))
-    precision: str = parameter("auto", "auto: bf16 where native", ("auto", "fp32", "bf16"))
+    device: str = parameter("auto", "auto, cpu, cuda, mps, xla", Text(), ())
+    processes: int = parameter(
+        0, "that train together (0: one a GPU, else 1)", Interval(0, 4096), ()
+    )
+    # A run is of the numbers that it multiplied, which `auto` alone does not say.
+    precision: str = parameter("auto", "auto: bf16 where native", ("auto", "fp32", "bf16"), ())
     # PyTorch takes seeds of 64 bits, NumPy any, scikit-learn (the probe of Table 3) 32 bits.
     seed: int = parameter(0, "of weights, order and draws", Interval(0, 2**32 - 1))
-    workers: int = parameter(2, "processes that decode large images", Interval(0, 1024))
-    checkpoint_minutes: float = parameter(5.0, "between checkpoints", NOT_NEGATIVE)
-    output_dir: str = parameter("runs", "where records and checkpoints go", Text())
+    workers: int = parameter(2, "processes that decode large images", Interval(0, 1024), ())
+    checkpoint_minutes: float = parameter(5.0, "between checkpoints", NOT_NEGATIVE, ())
+    output_dir: str = parameter("runs", "where records and checkpoints go", Text(), ())
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

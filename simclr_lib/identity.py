@@ -1,4 +1,10 @@
-"""Which run is this? A name from what it read."""
+"""Which run is this? A name from what it read.
+
+Its method; what the method and its data read of the parameters, where it is not the default, so
+that a parameter that comes later renames nothing; the fingerprint of the images; and the numbers
+that are multiplied. Where files lie, on which device, in how many parts: that may change between
+attempts.
+"""
 
 from __future__ import annotations
 
@@ -6,54 +12,80 @@ import dataclasses
 import hashlib
 import json
 import re
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .config import DATASETS, METHODS, Config
+from .config import Config
+from .data.catalog import PARAMETERS, fingerprint
+from .data.fingerprint import fingerprint_of
+from .data.images import Data
+from .machine import devices
+from .names import METHODS
 
-FREE = (
-    "device",
-    "processes",
-    "workers",
-    "checkpoint_minutes",
-    "preset",
-)  # may change between attempts
-
-_READERS = {field.name: field.metadata["methods"] for field in dataclasses.fields(Config)}
+_FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 
 
-def run_id(config: Config) -> str:
-    """A short name that is the same exactly for the same method and the parameters it reads."""
-    slug = "-".join(re.findall(r"[a-z0-9]+", config.method.lower()))
-    same = {"objective": slug, **_read(config.as_record(), config.method)}
-    if _network(config.method) not in METHODS:  # of such names a slug may hold no more than a part
-        same["method"] = config.method
-    if not same["chunk_size"]:  # came later; runs from before keep their names
-        del same["chunk_size"]
-    if config.dataset not in DATASETS:  # folders of the same name are different data
-        same["dataset"] = str(Path(config.dataset).expanduser().resolve())
-    text = json.dumps(same, sort_keys=True)
+def run_id(config: Config, data: Data | None = None) -> str:
+    """A short name, the same exactly for the same `identity`: of record, checkpoint and weights."""
+    return name_of(identity(config, fingerprint_of(data) if data else ""))
+
+
+def run_ids(jobs: Sequence[Config]) -> list[str]:
+    """`run_id` of each, where a data set is looked at once for all."""
+    return [name_of(found) for found in identities(jobs)]
+
+
+def identities(jobs: Sequence[Config]) -> list[dict[str, Any]]:
+    """`identity` of each, where a data set is looked at once for all."""
+    sets: dict[tuple, str] = {}
+    found = []
+    for job in jobs:
+        key = tuple(getattr(job, name) for name in PARAMETERS if name != "num_images")
+        sets[key] = sets.get(key) or fingerprint(job)
+        found.append(identity(job, sets[key]))
+    return found
+
+
+def identity(config: Config, data: str = "") -> dict[str, Any]:
+    """What the run of `config` is, as plain values.
+
+    `data` is the fingerprint of the images; empty: of those that `config` names.
+    """
+    device = devices.choose(config.device)
+    return {
+        "method": str(config.method),
+        "data": data or fingerprint(config),
+        "precision": str(devices.number_format(device, config.precision)).removeprefix("torch."),
+        **read(dataclasses.asdict(config), config.method),
+    }
+
+
+def name_of(identity: Mapping[str, Any]) -> str:
+    """METHOD-HASH of an `identity`."""
+    slug = "-".join(re.findall(r"[a-z0-9]+", identity["method"].lower())) or "own"
+    text = json.dumps(dict(identity), sort_keys=True)
     return f"{slug}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
-def identity(config: dict[str, Any], method: str, *free: str) -> tuple:
-    """What makes two recorded runs the same: `method` and what it reads, but where, and `free`.
+def read(values: Mapping[str, Any], method: str) -> dict[str, Any]:
+    """Those of the parameters that `method` reads and that are not at their default.
 
-    `config` is that of the record.
+    Of a method of your own: all that any method reads. A parameter that `values` lack is at its
+    default.
     """
-    read = _read(config, method)
-    return (method, *sorted((k, v) for k, v in read.items() if k not in free))
+    reader = "SimCLR" if method.startswith("probe ") else method  # Table 3 asks SimCLR's network
+    values = {name: field.default for name, field in _FIELDS.items()} | dict(values)
 
+    def holds(conditions: Mapping[str, tuple]) -> bool:
+        return all(values[name] in valid for name, valid in conditions.items())
 
-def _network(method: str) -> str:
-    """The method whose network it is about: "probe rotation" asks one of SimCLR (Table 3)."""
-    return "SimCLR" if method.startswith("probe ") else method
+    def counts(field: dataclasses.Field) -> bool:
+        methods, where, also = (field.metadata[key] for key in ("methods", "where", "also"))
+        reads = methods is None or (methods and (reader in methods or reader not in METHODS))
+        return bool(reads and holds(where)) or bool(also and holds(also))
 
-
-def _read(config: dict[str, Any], method: str) -> dict[str, Any]:
-    """The parameters that `method` reads; all of them if it is not one of `METHODS`."""
-    reader = _network(method)
-    unread = {
-        name for name, by in _READERS.items() if by and reader in METHODS and reader not in by
+    return {
+        name: values[name]
+        for name, field in _FIELDS.items()
+        if counts(field) and values[name] != field.default
     }
-    return {k: v for k, v in config.items() if k not in (*FREE, "method", *unread)}

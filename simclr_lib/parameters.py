@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,15 +68,27 @@ class OwnName(str):
 
 POSITIVE = Interval(0, 1e30, without_low=True)  # float32 ends at 3e38
 NOT_NEGATIVE = Interval(0, 1e30)
+SHARE = Interval(0, 1, without_low=True)
 COUNT = Interval(0, 2**31 - 1)  # what an index of 32 bits holds
 
 
-def parameter(default: Any, meaning: str, valid: Any, methods: tuple[str, ...] = ()) -> Any:
+def parameter(
+    default: Any,
+    meaning: str,
+    valid: Any,
+    methods: tuple[str, ...] | None = None,
+    where: Mapping[str, tuple[Any, ...]] | None = None,
+    also: Mapping[str, tuple[Any, ...]] | None = None,
+) -> Any:
     """A field of `Config`: its default, what it means, and the values it may have.
 
-    `methods` are those that read it; none means all.
+    `methods` are those whose result depends on it; None means all, () none at all. A method of your
+    own counts as reading whatever any method reads. `where` names parameters and the values they
+    must have for it to be read; where `also` holds, it is read whatever the method. What is
+    declared here decides which runs are the same (see `identity`).
     """
-    facts = {"meaning": meaning, "valid": valid, "methods": methods}
+    facts = {"meaning": meaning, "valid": valid}
+    facts |= {"methods": methods, "where": where or {}, "also": also or {}}
     return dataclasses.field(default=default, metadata=facts)
 
 

@@ -18,6 +18,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 # For 32 pixels appendix B.9 has no blur, and colour of strength 0.5.
 _SMALL = {"image_size": 32, "augmentations": "crop+flip+color", "color_strength": 0.5, "depth": 18}
+_SMALL |= {"probe_batch_size": 256}
 _SHORT = {"stem": "tiny", "learning_rate_scaling": "sqrt", "temperature": 0.2, "batch_size": 64}
 _EMBEDDED = _SMALL | _SHORT | {"dataset": "synthetic", "base_learning_rate": 0.6}
 # A target network follows in about 1 / (1 - ema_momentum) updates: far fewer than the run has.
@@ -39,6 +40,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     | {"temperature": 0.5, "probe_epochs": 100}
     | {"base_learning_rate": 1.0, "learning_rate_scaling": "linear"}
     | {"ema_momentum": 0.99, "queue_size": 4096},  # of MoCo's own CIFAR-10 demonstration
-    # Section 2 and appendix A: what the defaults of `Config` are.
-    "paper": {},
+    # Section 2 and appendix A: what the defaults of `Config` are; the probe of appendix B.6.
+    "paper": {"probe": "SGD"},
 }

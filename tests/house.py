@@ -17,12 +17,13 @@ PATH = (
 )
 # Arrows point one way: a file imports from its own floor or from floors below.
 FLOORS = (
-    ("parameters", "checks", "schedule", "paper", "figures"),
+    ("parameters", "checks", "schedule", "paper", "names", "figures"),
     ("presets", "notebook"),
     ("config",),
-    ("paths", "identity"),
+    ("paths",),
     ("machine",),
     ("data", "networks", "losses"),
+    ("identity",),
     ("views",),
     ("methods",),
     ("train",),

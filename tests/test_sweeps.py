@@ -112,7 +112,9 @@ def test_a_run_that_diverges_is_recorded_and_does_not_end_the_sweep(config):
     assert set(found["SimCLR"]["metrics"]) == {"parameters_M"}
     assert "failed" not in found["random"]
     table = runs.table(jobs, "momentum", config=config)
-    assert runs.summary(table, "momentum")["seeds"].tolist() == [1]
+    summary = runs.summary(table, "momentum")
+    assert summary["seeds"].tolist() == [0, 1]
+    assert summary["diverged"].tolist() == [1, 0]
     assert table["failed"].tolist().count(True) == 1
 
 
@@ -142,7 +144,7 @@ def test_the_table_has_the_runs_asked_for_of_any_seed_and_no_others(config, tmp_
 
 def test_a_jpeg_copy_counts_as_the_data_set(config, tmp_path):
     record = records.make(config, {"linear": 61.0})
-    record["config"]["dataset"] = "cifar10-jpeg"
+    record["identity"]["data"] = "cifar10-jpeg"  # what a loader says of it, wherever it lies
     records.write(record, tmp_path / "reproductions" / "records", "one")
     jobs = [config.replace(dataset="cifar10")]
     assert runs.table(jobs)["linear"].tolist() == [61.0]

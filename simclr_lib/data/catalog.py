@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,20 @@ from ..checks import refuse
 from ..config import Config
 from ..paths import data_dir, writable
 from . import synthetic
+from .fingerprint import content
 from .folders import load_folder
-from .images import SYNTHETIC_SEED, Data, ImageSet, split
+from .folders import stamp as folder_stamp
+from .images import SYNTHETIC_SEED, Data, ImageSet, Origin, split
+
+PARAMETERS = ("dataset", "data_dir", "mirror", "num_images", "image_size")  # what `load` reads
+# Sets whose content is certain: ours, where a test holds the pixels (another number when they
+# change), and those whose files torchvision verifies each time.
+CERTAIN = {
+    "synthetic": "synthetic-1",
+    "cifar10": "cifar10",
+    "cifar100": "cifar100",
+    "stl10": "stl10",
+}
 
 
 def load(config: Config) -> Data:
@@ -30,9 +43,7 @@ def load(config: Config) -> Data:
     elif config.dataset in ("cifar10", "cifar100", "stl10", "fashion_mnist"):
         data = _load_torchvision(config)
     else:
-        imagenet = config.dataset == "imagenet"
-        root = data_dir(config) / "imagenet" if imagenet else Path(config.dataset).expanduser()
-        data = load_folder(root, config)
+        data = load_folder(_root(config), config)
     if config.batch_size > len(data.pretrain):
         raise ValueError(
             f"batch_size={config.batch_size} is not valid: {data.name} has {len(data.pretrain)} "
@@ -41,13 +52,60 @@ def load(config: Config) -> Data:
     return data
 
 
+def fingerprint(config: Config) -> str:
+    """Which data set `config` names, wherever it lies, as `load` says in `origin`.
+
+    Sets whose content is certain have a name: the embedded one, and those whose files torchvision
+    verifies. Others are read for it, once while their files stay as they are. Raises what `load`
+    raises.
+    """
+    if config.dataset in CERTAIN:
+        return CERTAIN[config.dataset]
+    values = parameters_of(config.replace(num_images=0))
+    return _read_fingerprint(stamp(config), *values)
+
+
+def stamp(config: Config) -> str:
+    """Of a folder's files as they are now, times and places included: for caches, never for a run.
+
+    Empty for a set that does not change.
+    """
+    if config.dataset in CERTAIN or config.dataset == "fashion_mnist":
+        return ""
+    return folder_stamp(_root(config), config)
+
+
+@lru_cache(maxsize=64)
+def _read_fingerprint(stamp: str, *values: Any) -> str:
+    origin = load_as(*values).origin
+    assert origin is not None  # all loaders here give one
+    return origin.fingerprint
+
+
+def parameters_of(config: Config) -> tuple[Any, ...]:
+    """The values of `PARAMETERS`, for `load_as`."""
+    return tuple(getattr(config, name) for name in PARAMETERS)
+
+
+def load_as(*values: Any) -> Data:
+    """`load` with the values of `PARAMETERS`."""
+    given = dict(zip(PARAMETERS, values, strict=True))
+    return load(Config.create("paper", batch_size=2, **given))
+
+
+def _root(config: Config) -> Path:
+    imagenet = config.dataset == "imagenet"
+    return data_dir(config) / "imagenet" if imagenet else Path(config.dataset).expanduser()
+
+
 def _load_synthetic(config: Config) -> Data:
     size, images = config.image_size, config.num_images or 8192
     train, validation, test = (
         ImageSet(*synthetic.generate(number, SYNTHETIC_SEED + part, size))
         for part, number in enumerate((images, max(images // 8, 64), max(images // 4, 128)))
     )
-    return Data("synthetic", synthetic.CLASS_NAMES, train, validation, test, pretrain=train)
+    data = Data("synthetic", synthetic.CLASS_NAMES, train, validation, test, pretrain=train)
+    return data._replace(origin=Origin(CERTAIN["synthetic"], content(data)))
 
 
 def _load_torchvision(config: Config) -> Data:
@@ -88,7 +146,10 @@ def _load_torchvision(config: Config) -> Data:
         unlabelled = part(split="unlabeled")
     else:
         train, test, unlabelled = part(train=True), part(train=False), None
-    return split(config.dataset, classes, train, test, config, unlabelled)
+    data = split(config.dataset, classes, train, test, config, unlabelled)
+    whole = Data(config.dataset, tuple(classes), train, test, test, train)
+    found = CERTAIN.get(config.dataset) or content(whole)  # Fashion-MNIST's are not verified
+    return data._replace(origin=Origin(found, content(data)))
 
 
 def _download(kind: Any, root: Path, name: str, **which: object) -> Any:

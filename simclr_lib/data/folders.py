@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
+import unicodedata
 import uuid
 import warnings
 import zipfile
@@ -12,21 +14,74 @@ import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from ..config import Config
 from ..paths import data_dir
-from .images import SPLIT_SEED, Data, ImageFiles, ImageSet, decode, split
+from .fingerprint import content, of_folder
+from .images import Data, ImageFiles, ImageSet, Origin, decode, split, split_by_name
 
 IN_MEMORY_SIZE = 96  # images of up to this many pixels a side are held in memory
 BAD_SHARE = 0.01  # more unreadable files than this share of a folder are an error
 SUFFIXES = {".jpg", ".jpeg", ".png"}
+READER = 2  # another number whenever a file is read or kept in another way: a cache is of one
+# Folders that the reference runs read, by what they hold in images of 32 pixels.
+KNOWN = {"4e3f8310fc4cb0a5b73d": "cifar10-jpeg"}
+
+
+class Listing(NamedTuple):
+    """The image files in the class folders of one place, sorted by class and name."""
+
+    place: Path
+    paths: list[Path]
+    names: list[str]  # CLASS/FILE, however the disk spells accents
+    labels: list[int]
+    sizes: list[int]  # bytes; -1 for a link to nowhere
+    changed: list[int]  # nanoseconds
+
+    def stamp(self, classes: Sequence[str], image_size: int) -> str:
+        """Of the files as they are now: another as soon as one of them was written again."""
+        facts = [READER, str(self.place.resolve()), list(classes), image_size]
+        facts += [list(file) for file in zip(self.names, self.sizes, self.changed, strict=True)]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 def load_folder(root: Path, config: Config) -> Data:
-    """ROOT/train/CLASS/*.jpg and ROOT/test/... (or val); or ROOT/CLASS/*, a tenth kept for test."""
+    """ROOT/train/CLASS/*.jpg and ROOT/test/... (or val); or ROOT/CLASS/*, a tenth kept for test.
+
+    Which part an image belongs to is drawn by its name, so new files move no other.
+    """
+    classes, listings = list_folder(root, config)
+    read = [_read(listing, classes, config) for listing in listings]
+    parts, names = [part for part, _ in read], []
+    for listing, (_, good) in zip(listings, read, strict=True):
+        names.append([listing.names[i] for i in good])
+    fingerprint = of_folder(classes, parts, names, [listing.sizes for listing in listings])
+    known = KNOWN.get(fingerprint)
+    if known is not None:
+        data = split(
+            root.name, classes, parts[0], parts[1], config
+        )  # as when its records were made
+    else:
+        test = parts[1] if len(parts) == 2 else None
+        data = split_by_name(root.name, classes, parts[0], names[0], test, config)
+    return data._replace(origin=Origin(known or fingerprint, content(data)))
+
+
+def stamp(root: Path, config: Config) -> str:
+    """Of all files of a folder as they are now; for caches, never for a run."""
+    classes, listings = list_folder(root, config)
+    return "-".join(listing.stamp(classes, config.image_size) for listing in listings)
+
+
+def list_folder(root: Path, config: Config) -> tuple[list[str], list[Listing]]:
+    """The classes, and the files of the train and the test part, or of both in one.
+
+    Raises `FileNotFoundError` if the folder is not as it should be.
+    """
     if not root.is_dir():
         raise FileNotFoundError(
             f"dataset={config.dataset!r}: there is no folder {root}; it should hold train/CLASS/ "
@@ -35,51 +90,64 @@ def load_folder(root: Path, config: Config) -> Data:
     inner = {child.name for child in os.scandir(root) if child.is_dir()}
     test_name = next((name for name in ("test", "val") if name in inner), None)
     places = [root / "train", root / test_name] if "train" in inner and test_name else [root]
-    classes = sorted(child.name for child in os.scandir(places[0]) if child.is_dir())
+    classes = sorted(_folders(places[0]))
     if len(classes) < 2:
         raise FileNotFoundError(
             f"dataset={config.dataset!r}: {places[0]} holds {len(classes)} class folders; "
             "at least 2 are needed, each with JPEG or PNG files"
         )
-    parts = [_read_folder(place, classes, config) for place in places]
-    if len(parts) == 1:
-        order = torch.randperm(
-            len(parts[0]), generator=torch.Generator().manual_seed(SPLIT_SEED + 1)
-        )
-        cut = max(len(order) // 10, 1)
-        parts = [parts[0].subset(order[cut:]), parts[0].subset(order[:cut])]
-    train, test = parts
-    return split(root.name, classes, train, test, config)
+    return classes, [_list(place, classes) for place in places]
 
 
-def _read_folder(place: Path, classes: Sequence[str], config: Config) -> ImageSet | ImageFiles:
-    """All images below PLACE/CLASS, in memory if views are small, else as files."""
-    paths, labels, stamp = [], [], hashlib.sha256(str(config.image_size).encode())
+def _folders(place: Path) -> dict[str, Path]:
+    """The folders in `place` by name; é is one letter, also where the disk has e and an accent."""
+    return {
+        unicodedata.normalize("NFC", child.name): Path(child.path)
+        for child in os.scandir(place)
+        if child.is_dir()
+    }
+
+
+def _list(place: Path, classes: Sequence[str]) -> Listing:
+    found, folders = Listing(place, [], [], [], [], []), _folders(place)
     for label, name in enumerate(classes):
-        if not (place / name).is_dir():
+        if name not in folders:
             raise FileNotFoundError(f"{place} has no folder for the class {name!r}")
-        entries = sorted(os.scandir(place / name), key=lambda entry: entry.name)
-        for entry in entries:
-            if Path(entry.name).suffix.lower() in SUFFIXES:
+        files = {unicodedata.normalize("NFC", e.name): e for e in os.scandir(folders[name])}
+        for file, entry in sorted(files.items()):
+            if Path(file).suffix.lower() in SUFFIXES:
+                size, changed = -1, 0
                 with contextlib.suppress(OSError):  # a link to nowhere: a bad file like others
                     size, changed = entry.stat().st_size, entry.stat().st_mtime_ns
-                    stamp.update(f"{name}/{entry.name} {size} {changed}".encode())
-                paths.append(Path(entry.path))
-                labels.append(label)
-    if not paths:
+                found.paths.append(Path(entry.path))
+                found.names.append(f"{name}/{file}")
+                found.labels.append(label)
+                found.sizes.append(size)
+                found.changed.append(changed)
+    if not found.paths:
         raise FileNotFoundError(f"{place}: no JPEG or PNG files in its class folders")
+    return found
+
+
+def _read(
+    listing: Listing, classes: Sequence[str], config: Config
+) -> tuple[ImageSet | ImageFiles, list[int]]:
+    """The images, in memory if views are small, else as files; and which of the files they are."""
     if config.image_size > IN_MEMORY_SIZE:
-        return ImageFiles(paths, torch.tensor(labels))
-    cache = data_dir(config) / "cache" / f"{stamp.hexdigest()[:16]}.npz"
+        files = ImageFiles(listing.paths, torch.tensor(listing.labels))
+        return files, list(range(len(listing.paths)))
+    name = f"{listing.stamp(classes, config.image_size)}.npz"
+    cache = data_dir(config) / "cache" / name
     damaged = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
     with contextlib.suppress(*damaged), cache.open("rb") as file:  # damaged, it is made anew
         saved = np.load(file, allow_pickle=False)
-        return ImageSet(torch.from_numpy(saved["images"]), torch.from_numpy(saved["labels"]))
-    return _decode_all(paths, labels, config.image_size, cache)
+        images, good = torch.from_numpy(saved["images"]), saved["good"].tolist()
+        return ImageSet(images, torch.tensor(listing.labels)[good]), good
+    return _decode_all(listing, config.image_size, cache)
 
 
-def _decode_all(paths: list[Path], labels: list[int], size: int, cache: Path) -> ImageSet:
-    """Every readable image, (N, 3, size, size), also written to `cache` for the next time."""
+def _decode_all(listing: Listing, size: int, cache: Path) -> tuple[ImageSet, list[int]]:
+    """Every readable image, (N, 3, size, size), also written to `cache`; which files they are."""
     bad: list[Path] = []
 
     def attempt(path: Path) -> np.ndarray | None:
@@ -90,18 +158,18 @@ def _decode_all(paths: list[Path], labels: list[int], size: int, cache: Path) ->
             return None
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        decoded = list(pool.map(attempt, paths))
-    report_bad_files(bad, len(paths))
+        decoded = list(pool.map(attempt, listing.paths))
+    report_bad_files(bad, len(listing.paths))
     good = [i for i, image in enumerate(decoded) if image is not None]
     readable = [image for image in decoded if image is not None]
     images = np.ascontiguousarray(np.stack(readable).transpose(0, 3, 1, 2))
-    found = ImageSet(torch.from_numpy(images), torch.tensor(labels)[good])
+    found = ImageSet(torch.from_numpy(images), torch.tensor(listing.labels)[good])
     with contextlib.suppress(OSError):  # a read-only disk costs time, not correctness
         cache.parent.mkdir(parents=True, exist_ok=True)
         beside = cache.with_name(f"{cache.stem}.{uuid.uuid4().hex[:8]}.part.npz")
-        np.savez(beside, images=images, labels=found.labels.numpy())
+        np.savez(beside, images=images, good=np.array(good))
         beside.replace(cache)
-    return found
+    return found, good
 
 
 def report_bad_files(bad: Sequence[Path], total: int) -> None:

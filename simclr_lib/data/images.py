@@ -7,6 +7,8 @@ from the training images.
 
 from __future__ import annotations
 
+import hashlib
+import math
 import struct
 import zlib
 from collections.abc import Sequence
@@ -71,8 +73,18 @@ class ImageFiles:
         return torch.from_numpy(decode(self.paths[index])).permute(2, 0, 1)
 
 
+class Origin(NamedTuple):
+    """What a loader has read: which set it is, and a hash of the parts as it handed them out."""
+
+    fingerprint: str
+    content: str
+
+
 class Data(NamedTuple):
-    """A data set: its name, its classes, and its parts. `pretrain` needs no labels."""
+    """A data set: its name, its classes, and its parts. `pretrain` needs no labels.
+
+    `origin` is for loaders; leave it out in a set of your own making.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -80,6 +92,7 @@ class Data(NamedTuple):
     validation: ImageSet | ImageFiles
     test: ImageSet | ImageFiles
     pretrain: ImageSet | ImageFiles
+    origin: Origin | None = None
 
 
 def split(
@@ -90,20 +103,75 @@ def split(
     config: Config,
     unlabelled: ImageSet | None = None,
 ) -> Data:
-    """Cut a tenth (at most 5,000) off the training images for validation; apply `num_images`."""
+    """Cut a tenth (at most 5,000) off the training images for validation; apply `num_images`.
+
+    For sets that do not change: an image is drawn by its number.
+    """
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(SPLIT_SEED))
     held_out = max(min(len(train) // 10, 5000), 1)
-    kept = order[held_out:]
+    kept = _first(order[held_out:], name, config)
+    train, validation = train.subset(kept), train.subset(order[:held_out])
+    if unlabelled is not None:
+        unlabelled = unlabelled.subset(torch.arange(config.num_images or len(unlabelled)))
+    return Data(name, tuple(classes), train, validation, test, unlabelled or train)
+
+
+def by_name(names: Sequence[str], part: str, share: float) -> tuple[Tensor, Tensor]:
+    """Which images stay and which go to `part`, about a `share` of them, int64 indices.
+
+    Each name is drawn by its hash alone: a new file moves no other. Both are in the order of the
+    draws, so that the first of them are a sample of all.
+    """
+    draws = [hashlib.blake2b(f"{part} {name}".encode(), digest_size=8).digest() for name in names]
+    order = sorted(range(len(draws)), key=draws.__getitem__)
+    limit = int(share * 2**64).to_bytes(8, "big")
+    taken = sum(draw < limit for draw in draws)
+    return torch.tensor(order[taken:]).long(), torch.tensor(order[:taken]).long()
+
+
+def split_by_name(
+    name: str,
+    classes: Sequence[str],
+    train: ImageSet | ImageFiles,
+    names: Sequence[str],
+    test: ImageSet | ImageFiles | None,
+    config: Config,
+) -> Data:
+    """Cut parts off `train` by its images' `names`; apply `num_images`.
+
+    A tenth for test if there is no such part; of what is left a tenth for validation, or of more
+    than 50,000 images half, a quarter, ... of a tenth, so that it has about 5,000 at most. Raises
+    `ValueError` if a part would be empty.
+    """
+    if test is None:
+        kept, held_out = by_name(names, "test", 0.1)
+        _not_empty(name, "test", len(held_out), len(names))
+        train, test = train.subset(kept), train.subset(held_out)
+        names = [names[i] for i in kept.tolist()]
+    share = 0.1 / 2 ** max(math.ceil(math.log2(max(len(names), 1) / 50_000)), 0)
+    kept, held_out = by_name(names, "validation", share)
+    _not_empty(name, "validation", len(held_out), len(names))
+    _not_empty(name, "training", len(kept), len(names))
+    part = train.subset(_first(kept, name, config))
+    return Data(name, tuple(classes), part, train.subset(held_out), test, part)
+
+
+def _not_empty(name: str, part: str, found: int, of: int) -> None:
+    if not found:
+        raise ValueError(
+            f"dataset {name}: its {part} part would be empty, for each image is drawn by its name, "
+            f"and there are {of}; add images, or make a train/ and a test/ folder"
+        )
+
+
+def _first(kept: Tensor, name: str, config: Config) -> Tensor:
+    """The first `num_images` of them, or all."""
     if config.num_images > len(kept):
         raise ValueError(
             f"num_images={config.num_images} is not valid: {name} has {len(kept)} training images "
             "after validation is cut off; use that many or fewer, or 0 for all"
         )
-    kept = kept[: config.num_images or len(kept)]
-    train, validation = train.subset(kept), train.subset(order[:held_out])
-    if unlabelled is not None:
-        unlabelled = unlabelled.subset(torch.arange(config.num_images or len(unlabelled)))
-    return Data(name, tuple(classes), train, validation, test, unlabelled or train)
+    return kept[: config.num_images or len(kept)]
 
 
 def decode(path: Path, size: int = 0) -> np.ndarray:

@@ -21,7 +21,8 @@ def linear_probe_sgd(encoder: nn.Module, data: Data, config: Config, augment: bo
     """Test accuracy, percent, of the paper's linear evaluation (appendix B.6).
 
     Nesterov momentum 0.9, learning rate 0.1 * batch / 256 with cosine decay, no warm-up and no
-    weight decay, `probe_epochs` passes over the train part, weights from zero. With `augment` every
+    weight decay, `probe_epochs` passes over the train part in batches of `probe_batch_size` (or all images, if
+    they are fewer), weights from zero. With `augment` every
     pass sees new crops and flips through the frozen encoder, as in the paper; without, it sees the
     plain images, which is far cheaper. Unlike the paper's, the features are standardised (mean
     and deviation of the plain training images): the stated rate then suits any encoder. Raises
@@ -29,7 +30,10 @@ def linear_probe_sgd(encoder: nn.Module, data: Data, config: Config, augment: bo
     """
     checked_labels(data, "train", "test")
     device = devices.choose(config.device)
-    crops = config.replace(augmentations="crop+flip", second_view="")
+    size = min(config.probe_batch_size, len(data.train))
+    config = config.replace(
+        augmentations="crop+flip", second_view="", batch_size=size, chunk_size=0
+    )
     fixed = features(encoder, data, config)  # also moves the encoder to the device
     fixed = checked(fixed, *PARTS, least=2, labelled=False, name="data")
     mean, std = fixed.train.mean(dim=0).to(device), fixed.train.std(dim=0).to(device)
@@ -41,7 +45,7 @@ def linear_probe_sgd(encoder: nn.Module, data: Data, config: Config, augment: bo
     peak = scaled_learning_rate(0.1, config.batch_size)
     optimizer = torch.optim.SGD(classifier.parameters(), peak, momentum=0.9, nesterov=True)
     stream = (
-        _augmented(encoder, data, crops, device, total)
+        _augmented(encoder, data, config, device, total)
         if augment
         else _fixed(fixed, config, device, total)
     )

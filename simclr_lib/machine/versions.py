@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +25,17 @@ def commit() -> str:
         return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+@functools.cache
+def code() -> str:
+    """A hash of the library's code when first asked for; of figures and prose it does not count."""
+    library, digest = Path(__file__).parent.parent, hashlib.blake2b(digest_size=5)
+    for path in sorted(library.rglob("*.py")):
+        if path.parent.name != "figures":
+            digest.update(path.relative_to(library).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def version(package: str) -> str | None:

@@ -24,7 +24,7 @@ class Supervised(Method):
         )
 
     def branches(self) -> tuple[Branch, ...]:
-        return (views.branch(self.config)._replace(shared_crop=False),)
+        return (views.branch(self.config),)
 
     def forward(self, batch: Batch) -> tuple[Tensor, ...]:
         return (self.classifier(self.encoder(batch.views[0])),)  # (N, classes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ..config import Config
@@ -43,11 +44,19 @@ def choice(name: str, given: Any, everything: Sequence[Any]) -> list[Any]:
 
 def not_recorded(jobs: Sequence[Config]) -> list[Config]:
     """Those that the user's records do not hold, each once; of several hosts, as the first says."""
+    return sorted_out(jobs)[0]
+
+
+def sorted_out(jobs: Sequence[Config]) -> tuple[list[Config], list[Path]]:
+    """`not_recorded`, and the records of the others."""
     if any(job.device == "xla" for job in jobs):
         devices.choose("xla")  # here the hosts find each other
-    once = list(dict.fromkeys(jobs))
-    there = parallel.from_first(lambda: [records.path_of(job).exists() for job in once])
-    return [job for job, recorded in zip(once, there, strict=True) if not recorded]
+    own: dict[Path, Config] = {}
+    for path, job in zip(records.paths_of(jobs), jobs, strict=True):
+        own.setdefault(path, job)  # jobs that differ in what their method does not read are one run
+    there = parallel.from_first(lambda: [path.exists() for path in own])
+    todo = [job for job, recorded in zip(own.values(), there, strict=True) if not recorded]
+    return todo, [path for path, recorded in zip(own, there, strict=True) if recorded]
 
 
 def work(job: Config) -> float:

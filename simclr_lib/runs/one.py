@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..config import Config
-from ..data.catalog import load
+from ..data.catalog import load_as, parameters_of, stamp
 from ..data.images import Data
 from ..evaluation.protocol import evaluate
 from ..machine import devices, parallel
@@ -18,8 +18,6 @@ from ..train.log import NotFiniteError
 from ..train.loop import train
 from . import records
 
-_DATA_PARAMETERS = ("dataset", "data_dir", "mirror", "num_images", "image_size")
-
 
 def make(config: Config, report: Report | None = None) -> None:
     """Train, evaluate and record what `config` says.
@@ -29,7 +27,7 @@ def make(config: Config, report: Report | None = None) -> None:
     first goes on to evaluate, on its own; the hosts of a TPU pod do all of it together, and each
     writes the record.
     """
-    images = parallel.in_turn(lambda: _data(*(getattr(config, name) for name in _DATA_PARAMETERS)))
+    images = parallel.in_turn(lambda: _data(stamp(config), *parameters_of(config)))
     run, failed = None, {}
     if METHODS[config.method].trained:
         try:
@@ -43,11 +41,10 @@ def make(config: Config, report: Report | None = None) -> None:
     metrics = {} if failed else evaluate(method, images, config, head)
     metrics["parameters_M"] = parameter_count(method.encoder) / 1e6
     records.add(config, metrics, run, **failed)
-    files.forget(config)
+    files.forget(config, images)
 
 
 @lru_cache(maxsize=1)
-def _data(*values: Any) -> Data:
-    """The data set of these parameters, loaded once in every process."""
-    parameters = dict(zip(_DATA_PARAMETERS, values, strict=True))
-    return load(Config.create("paper", batch_size=2, **parameters))
+def _data(stamp: str, *values: Any) -> Data:
+    """The data set, loaded once in every process while its files stay as they are."""
+    return load_as(*values)

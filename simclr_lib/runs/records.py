@@ -7,35 +7,46 @@ and a run serves every table it belongs to.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import platform
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from .. import paths
 from ..config import Config
-from ..identity import run_id
+from ..data.catalog import CERTAIN
+from ..identity import identity, name_of, run_ids
+from ..identity import read as parameters_read
 from ..machine import devices
-from ..machine.versions import commit, version
+from ..machine.versions import code, commit, version
 
 PACKAGES = ("torch", "torchvision", "torch_xla", "numpy", "scikit-learn")
 
 
-def make(config: Config, metrics: dict[str, float], **more: Any) -> dict[str, Any]:
-    """A record: parameters, `metrics`, circumstances (device, commit, versions, date), `more`."""
+def make(config: Config, metrics: dict[str, float], data: str = "", **more: Any) -> dict[str, Any]:
+    """A record: identity, `metrics`, parameters, circumstances (device, commit, date), `more`.
+
+    `data` is the fingerprint of the images; empty: of those that `config` names.
+    """
     device = devices.choose(config.device)
     versions = {"python": platform.python_version()} | {p: version(p) for p in PACKAGES}
+    found = identity(config, data)
     return {
+        "id": name_of(found),
+        "identity": found,
         "metrics": metrics,
         "method": config.method,
         **more,
         "seed": config.seed,
         "config": config.as_record(),
         "device": devices.describe(device),
-        "precision": str(devices.number_format(device, config.precision)).removeprefix("torch."),
+        "precision": found["precision"],
         "commit": commit(),
+        "code": code(),
         "date": datetime.date.today().isoformat(),
         "versions": {name: version for name, version in versions.items() if version},
     }
@@ -58,26 +69,57 @@ def add(config: Config, metrics: dict[str, float], run: Any = None, **more: Any)
     """
     if run is not None:
         more |= {"history": run.history, "seconds": round(run.seconds, 1), **(run.facts or {})}
-    record = make(config, metrics, **more)
-    path = path_of(config)
-    write(record, path.parent, path.stem)
+    record = make(config, metrics, run.data if run is not None else "", **more)
+    write(record, _folder(config), record["id"])
     return record
+
+
+def paths_of(jobs: Sequence[Config]) -> list[Path]:
+    """Where the user's record of each run is, or will be."""
+    return [_folder(job) / f"{name}.json" for job, name in zip(jobs, run_ids(jobs), strict=True)]
 
 
 def path_of(config: Config) -> Path:
     """Where the user's record of a run is, or will be."""
-    return paths.output_dir(config) / "records" / f"{run_id(config)}.json"
+    return paths_of([config])[0]
+
+
+def _folder(config: Config) -> Path:
+    return paths.output_dir(config) / "records"
+
+
+def provenance(found: Sequence[Path]) -> str:
+    """Of which date and commit these records are, and whether the library has changed since.
+
+    Names the record if it is one. A file that cannot be read is left to `read`.
+    """
+    known = []
+    for path in found:
+        with contextlib.suppress(OSError, ValueError):
+            known.append(json.loads(path.read_text("utf-8")))
+    dates, commits = (sorted({str(r.get(key)) for r in known}) for key in ("date", "commit"))
+    when = " to ".join(dict.fromkeys([*dates[:1], *dates[-1:]]))
+    words = f"{found[0].stem}, " if len(found) == 1 else ""
+    words += f"{when}, commit{'s' * (len(commits) > 1)} {', '.join(commits)}"
+    others = sum(r.get("code") != code() for r in known)
+    if others:
+        which = "" if len(found) == 1 else f" for {others} of them" if others < len(found) else ""
+        words += f"; the library's code has changed since{which}: to make a run again, delete its"
+        words += " record"
+    return words
 
 
 def read(config: Config | None = None) -> list[dict[str, Any]]:
     """All records: the committed reference runs, then, with a `config`, the user's own.
 
     Each gets a field `source`: "reference" or "yours". A parameter that did not exist when a record
-    was made has its default, which is what was done then. A damaged file raises `ValueError`.
+    was made has its default, which is what was done then; a record from before records had an
+    `identity` gets that of its parameters, or, if it is of a folder, is left out, for nothing says
+    what was in it. A damaged file raises `ValueError`.
     """
     places = {"reference": paths.project_root() / "reproductions" / "records"}
     if config is not None:
-        places["yours"] = paths.output_dir(config) / "records"
+        places["yours"] = _folder(config)
     defaults = Config().as_record()
     found = []
     for source, directory in places.items():
@@ -85,7 +127,22 @@ def read(config: Config | None = None) -> list[dict[str, Any]]:
             try:
                 record = json.loads(path.read_text("utf-8"))
                 record["config"] = defaults | record["config"] | {"method": record["method"]}
+                record = _identified(record)
             except (KeyError, TypeError, ValueError) as error:
                 raise ValueError(f"{path} is not a record: {error}; delete or mend it") from error
-            found.append({"source": source, **record})
+            if record is not None:
+                found.append({"source": source, **record})
     return found
+
+
+def _identified(record: dict[str, Any]) -> dict[str, Any] | None:
+    """The record with `id` and `identity`, if it has none; None if that cannot be known."""
+    if "identity" in record:
+        return record
+    values, method = record["config"], record["method"]
+    data = CERTAIN.get(values["dataset"])
+    if data is None:
+        return None
+    found = {"method": method, "data": data, "precision": record["precision"]}
+    found |= parameters_read(values, method)
+    return record | {"identity": found, "id": name_of(found)}

@@ -20,8 +20,9 @@ from ..machine import devices, workers
 from ..machine.preemption import Termination
 from ..machine.progress import Progress
 from ..machine.versions import commit
-from .jobs import not_recorded, work
+from .jobs import sorted_out, work
 from .one import make
+from .records import provenance
 
 
 def run(jobs: Sequence[Config], label: str = "sweep", processes: int = 0) -> None:
@@ -34,10 +35,10 @@ def run(jobs: Sequence[Config], label: str = "sweep", processes: int = 0) -> Non
     recorded stays recorded. Terminated (SIGTERM), all runs write their checkpoints and end; called
     again, the sweep goes on from there.
     """
-    todo = not_recorded(jobs)
-    known = len(set(jobs)) - len(todo)
+    todo, known = sorted_out(jobs)
     if known:
-        print(f"{label}: {known} of {known + len(todo)} already recorded")
+        count = f"{len(known)} of {len(known) + len(todo)} already recorded"
+        print(f"{label}: {count} ({provenance(known)})")
     if not todo:
         return
     commit()  # the code that runs is that of the beginning

@@ -11,14 +11,16 @@ import hashlib
 import os
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ..config import Config
-from ..identity import run_id
+from ..data.fingerprint import fingerprint_of
+from ..data.images import Data
+from ..identity import identity, name_of
 from ..machine import devices, parallel
 from ..methods import Method, build
 from ..paths import output_dir
@@ -107,33 +109,49 @@ def remove(path: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def checkpoint_path(config: Config) -> Path:
-    """One file for each method and set of parameters, with the name of its record."""
-    return output_dir(config) / "checkpoints" / f"{run_id(config)}.pt"
+class Places(NamedTuple):
+    """The name of a run, the fingerprint of its images, and where it writes."""
+
+    run: str
+    data: str
+    checkpoint: Path
+    weights: Path
 
 
-def weights_path(config: Config) -> Path:
+def places(config: Config, data: Data | None = None) -> Places:
+    """Those of the run of `config` on `data`, by default on the data set that it names.
+
+    One for each method, set of parameters and content of the data; the record has the same name.
+    """
+    found = identity(config, fingerprint_of(data) if data else "")
+    run, folder = name_of(found), output_dir(config)
+    checkpoint, weights = (folder / kind / f"{run}.pt" for kind in ("checkpoints", "weights"))
+    return Places(run, found["data"], checkpoint, weights)
+
+
+def checkpoint_path(config: Config, data: Data | None = None) -> Path:
+    """Where an interrupted run leaves its checkpoint."""
+    return places(config, data).checkpoint
+
+
+def weights_path(config: Config, data: Data | None = None) -> Path:
     """Where the weights of a finished run are."""
-    return output_dir(config) / "weights" / f"{run_id(config)}.pt"
+    return places(config, data).weights
 
 
-def save_run(config: Config, state: dict[str, Any]) -> None:
+def save_run(own: Places, state: dict[str, Any]) -> None:
     """Write the checkpoint of a run; see `resume` for what `state` holds."""
-    save(checkpoint_path(config), {"run": run_id(config), **state})
+    save(own.checkpoint, {"run": own.run, **state})
 
 
-def resume(config: Config, method: nn.Module, optimizer: Optimizer) -> dict[str, Any] | None:
+def resume(own: Places, method: nn.Module, optimizer: Optimizer) -> dict[str, Any] | None:
     """Put a run's checkpoint, if there is one, into method and optimizer; the rest of it.
 
     It has no trace of how many processes wrote it; process 0 reads it for all.
     """
-    path, parts = (
-        checkpoint_path(config),
-        ("method", "optimizer", "history", "pending", "step", "seconds"),
-    )
-    state = parallel.from_first(
-        lambda: load(path, run_id(config), parts) if path.exists() else None
-    )
+    path = own.checkpoint
+    parts = ("method", "optimizer", "history", "pending", "step", "seconds")
+    state = parallel.from_first(lambda: load(path, own.run, parts) if path.exists() else None)
     if state is None:
         return None
     _put(state["method"], method, path)
@@ -142,33 +160,42 @@ def resume(config: Config, method: nn.Module, optimizer: Optimizer) -> dict[str,
     return state | {"pending": [metrics.to(device) for metrics in state["pending"]]}
 
 
-def forget(config: Config) -> None:
+def forget(config: Config, data: Data | None = None) -> None:
     """Remove the checkpoint of a run, so that it is trained anew when it is asked for again."""
-    remove(checkpoint_path(config))
+    remove(places(config, data).checkpoint)
 
 
-def keep(method: Method, config: Config | None = None) -> Path:
+def keep(method: Method, config: Config | None = None, data: Data | None = None) -> Path:
     """Write the weights of a finished run to `OUTPUT_DIR/weights/`, where `trained` finds them."""
     config = config or method.config
-    path = weights_path(config)
+    return keep_at(places(config, data), method, config)
+
+
+def keep_at(own: Places, method: Method, config: Config) -> Path:
+    """`keep` of a run whose places are known."""
     state = {"method": method.state_dict(), "config": config.as_record()}
-    save(path, {"run": run_id(config), **state})
-    return path
+    save(own.weights, {"run": own.run, **state})
+    return own.weights
 
 
-def trained(config: Config, classes: int = 0, make: type[Method] | None = None) -> Method:
+def trained(
+    config: Config,
+    classes: int = 0,
+    make: type[Method] | None = None,
+    data: Data | None = None,
+) -> Method:
     """The method, with all its parts, that a finished run left in `OUTPUT_DIR/weights/`.
 
-    `classes` as for `build`; `make` is the class, if it is none of `METHODS`. Raises
-    `FileNotFoundError` if there are no weights of these parameters.
+    `classes` as for `build`; `make` is the class, if it is none of `METHODS`; `data` what it was
+    trained on, if that is not what `config` names. Raises `FileNotFoundError` if there are no
+    weights of such a run.
     """
     devices.choose(config.device)  # with several hosts, what the first has counts
     if make is not None:
         config = config.of_method(make.name)
-    path = weights_path(config)
-    state = parallel.from_first(
-        lambda: load(path, run_id(config), ("method",)) if path.exists() else None
-    )
+    own = places(config, data)
+    path = own.weights
+    state = parallel.from_first(lambda: load(path, own.run, ("method",)) if path.exists() else None)
     if state is None:
         raise FileNotFoundError(
             f"no weights of such a run in {path.parent}; delete its record, if it has one, and "

@@ -24,6 +24,7 @@ class Run(NamedTuple):
     ]  # per log point, see `HISTORY`; accuracy is of the method's task
     seconds: float  # spent training, over all attempts
     facts: dict[str, Any] | None = None  # about the devices, for the record
+    data: str = ""  # fingerprint of the images it was trained on
 
     @property
     def encoder(self) -> nn.Module:

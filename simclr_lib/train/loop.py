@@ -65,7 +65,9 @@ def train(
     if not made.trained:
         raise ValueError(f"method={config.method!r} is not valid: it is not trained")
     images = data.train if made.labelled else data.pretrain
-    return _train(config, images, made, report, until_recorded=until_recorded)
+    commit()  # the code that runs is that of the beginning, whatever is committed meanwhile
+    own = files.places(config, data)
+    return _train(config, images, made, own, report, until_recorded=until_recorded)
 
 
 class Place(NamedTuple):
@@ -97,17 +99,17 @@ def _train(
     config: Config,
     images: ImageSet | ImageFiles,
     method: Method,
+    own: files.Places,
     report: Report,
     *,
     until_recorded: bool,
 ) -> Run:
-    commit()  # the code that runs is that of the beginning, whatever is committed meanwhile
     device, dtype, optimizer = set_up(config, method)
     if not parallel.same((len(images), zlib.crc32(images.labels.numpy().data))):
         raise ValueError("the images of those who train together are not the same")
     total = total_steps(len(images), config.batch_size, config.epochs)
     warmup = warmup_steps(len(images), config.batch_size, config.warmup_epochs)
-    state = files.resume(config, method, optimizer)
+    state = files.resume(own, method, optimizer)
     log, watch = Log(config, total, state), devices.watch(device)
     first, before = (state["step"], state["seconds"]) if state else (0, 0.0)
     begun = saved = time.perf_counter()
@@ -117,7 +119,7 @@ def _train(
         if devices.writes(device):
             state = {"method": method.state_dict(), "optimizer": optimizer.state_dict()}
             facts = {"history": log.history, "pending": log.pending, "step": step}
-            files.save_run(config, state | facts | {"seconds": spent()})
+            files.save_run(own, state | facts | {"seconds": spent()})
 
     def spent() -> float:
         return before + time.perf_counter() - begun
@@ -144,9 +146,9 @@ def _train(
                 parallel.wait_for_all()  # the first still needs what the others have computed
                 termination.now()
         if devices.writes(device):
-            files.keep(method, config)
+            files.keep_at(own, method, config)
             if until_recorded:
                 save(total)
             else:
-                files.forget(config)
-    return Run(method, log.history, spent(), watch.facts() if watch else None)
+                files.remove(own.checkpoint)
+    return Run(method, log.history, spent(), watch.facts() if watch else None, own.data)

@@ -45,7 +45,7 @@ def together(
     )
     if diverged:
         raise NotFiniteError(diverged)
-    return Run(files.trained(config, len(data.classes), method), *found)
+    return Run(files.trained(config, len(data.classes), method, data), *found)
 
 
 def _in_worker(
@@ -56,10 +56,10 @@ def _in_worker(
     send: Report,
     *,
     until_recorded: bool,
-) -> tuple[dict[str, list[float]], float, dict[str, Any] | None, str]:
+) -> tuple[dict[str, list[float]], float, dict[str, Any] | None, str, str]:
     """What every process of `_together` does: all of `Run` but the method, and why it diverged."""
     try:
         run = train(config, data, report=send, method=method, until_recorded=until_recorded)
     except NotFiniteError as error:
-        return {}, 0.0, None, str(error)
-    return run.history, run.seconds, run.facts, ""
+        return {}, 0.0, None, "", str(error)
+    return run.history, run.seconds, run.facts, run.data, ""

@@ -67,13 +67,14 @@ def branch(config: Config, transforms: str | None = None) -> Branch:
         config.color_strength,
         config.brightness,
         config.has("bicubic"),
-        config.shared_crop,
     )
 
 
 def branches(config: Config) -> tuple[Branch, Branch]:
     """Those of the two views; the same unless `second_view` is set (Figure 5)."""
-    return branch(config), branch(config, config.second_view or None)
+    first, second = branch(config), branch(config, config.second_view or None)
+    shared = config.shared_crop
+    return first._replace(shared_crop=shared), second._replace(shared_crop=shared)
 
 
 def _crop(images: Tensor, how: Branch, generator: Random) -> Tensor:
