@@ -1,7 +1,8 @@
 """Runs at `smoke` are those that the library made before it had methods, to the last bit.
 
 Recorded with float32 and one thread; golden/before.json says on which CPU and PyTorch. Others sum
-in another order, which grows from the fifth update on: there the losses before it are compared.
+in another order, which grows from the fourth update on (1.6e-3 by then on a CPU with AVX2 alone):
+there the losses before it are compared.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def test_the_run_is_the_one_of_before(name, tmp_path):
     run = train(config, images)
     same = devices.describe(torch.device("cpu")) == RECORDED["made"]["cpu"]
     if not (same and torch.__version__.startswith(RECORDED["made"]["torch"])):
-        assert run.history["loss"][:4] == pytest.approx(expected["loss"][:4], rel=1e-4)
+        assert run.history["loss"][:3] == pytest.approx(expected["loss"][:3], rel=1e-4)
         return
     last = run.head if run.head is not None else run.method.classifier
     tensors = [*run.encoder.state_dict().values(), *last.state_dict().values()]
