@@ -73,7 +73,7 @@ def test_parts_do_not_share_images(folder):
         flat = [part.images.flatten(1) for part in (found.train, found.validation, found.test)]
         sizes = sum(len(part) for part in flat)
         assert len(torch.cat(flat).unique(dim=0)) == sizes
-    assert [len(p) for p in (found.train, found.validation, found.test)] == [37, 3, 10]  # drawn by name
+    assert [len(p) for p in (found.train, found.validation, found.test)] == [37, 3, 10]
 
 
 def test_folder_is_read_with_labels_and_again_from_the_cache(folder, monkeypatch):

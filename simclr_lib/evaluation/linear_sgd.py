@@ -21,12 +21,12 @@ def linear_probe_sgd(encoder: nn.Module, data: Data, config: Config, augment: bo
     """Test accuracy, percent, of the paper's linear evaluation (appendix B.6).
 
     Nesterov momentum 0.9, learning rate 0.1 * batch / 256 with cosine decay, no warm-up and no
-    weight decay, `probe_epochs` passes over the train part in batches of `probe_batch_size` (or all images, if
-    they are fewer), weights from zero. With `augment` every
-    pass sees new crops and flips through the frozen encoder, as in the paper; without, it sees the
-    plain images, which is far cheaper. Unlike the paper's, the features are standardised (mean
-    and deviation of the plain training images): the stated rate then suits any encoder. Raises
-    `ValueError` for what `encode` refuses, and labels that `data.classes` does not have.
+    weight decay, `probe_epochs` passes over the train part in batches of `probe_batch_size` (or of
+    all images, if they are fewer), weights from zero. With `augment` every pass sees new crops and
+    flips through the frozen encoder, as in the paper; without, it sees the plain images, which is
+    far cheaper. Unlike the paper's, the features are standardised (mean and deviation of the plain
+    training images): the stated rate then suits any encoder. Raises `ValueError` for what `encode`
+    refuses, and labels that `data.classes` does not have.
     """
     checked_labels(data, "train", "test")
     device = devices.choose(config.device)
