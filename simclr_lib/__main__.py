@@ -13,13 +13,15 @@ from .config import Config
 from .machine import devices, parallel
 from .paths import output_dir, writable
 from .runs import one, records
+from .train import NotFiniteError
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Train, evaluate and record what the arguments say, unless it is recorded.
 
     What cannot be done, such as a parameter that is not valid, a folder that is not there or a
-    download that fails, is said in one sentence, and the process ends with exit code 2.
+    download that fails, is said in one sentence, and the process ends with exit code 2; a run that
+    diverges, or did so when it was recorded, is said so likewise, with exit code 1.
     """
     parser = argparse.ArgumentParser(prog="python -m simclr_lib", description=__doc__)
     parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
@@ -31,6 +33,8 @@ def main(arguments: list[str] | None = None) -> None:
         run(Config.create(**{name: text for name, text in given.p if text != "None"}))
     except (OSError, ValueError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
+    except NotFiniteError as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")
 
 
 def run(config: Config) -> None:
@@ -46,7 +50,10 @@ def run(config: Config) -> None:
         one.make(config)
         parallel.leave()
     if first:
-        print(path, json.dumps(json.loads(path.read_text())["metrics"], indent=1), sep="\n")
+        record = json.loads(path.read_text())
+        print(path, json.dumps(record["metrics"], indent=1), sep="\n")
+        if "failed" in record:
+            raise NotFiniteError(record["failed"])
 
 
 if __name__ == "__main__":

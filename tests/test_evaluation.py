@@ -17,6 +17,8 @@ from simclr_lib.runs import records
 from simclr_lib.views import batches as streams
 from simclr_lib.views import branches
 
+PARTS = ("", "_top5", "_per_class")
+
 
 def blobs(separation, seed=0):
     """Three Gaussian classes in 8 dimensions, `separation` deviations apart."""
@@ -88,7 +90,10 @@ def test_metrics_of_z_and_of_the_game_are_those_of_plain_loops(tmp_path):
     assert head.training
     torch.testing.assert_close(z.test, head.eval()(found.test).detach())
     metrics = evaluation.evaluate(encoder, images, config, head.train())
-    assert set(metrics) == {"linear", "knn", "l2", "linear_z", "entropy", "contrastive_accuracy"}
+    probes = {f"{probe}{part}" for probe in ("linear", "linear_z") for part in PARTS}
+    assert set(metrics) == probes | {
+        "knn", "l2", "entropy", "contrastive_accuracy", "largest_class"
+    }  # fmt: skip
     assert metrics["linear_z"] == evaluation.linear_probe(z).accuracy
     hits, entropies = [], []
     number = len(images.test) // config.batch_size

@@ -70,7 +70,8 @@ def finite_rows(name: str, h: Any, rows: int) -> Tensor:
 
 def _finite(name: str, h: Tensor) -> Tensor:
     h = h.to("cpu", torch.float32)
-    bad = int((~h.isfinite().all(dim=1)).sum())
+    # In parts, or the question alone would take more memory than h.
+    bad = sum(int((~rows.isfinite().all(dim=1)).sum()) for rows in h.split(8192))
     if bad:
         refuse(name, h, f"finite: {bad} of {len(h)} rows have NaN or infinite numbers")
     return h

@@ -48,17 +48,22 @@ def encode(
     encoder = encoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     f = getattr(encoder, "encode", encoder)
     before = [t.clone() for t in encoder.state_dict().values()]
-    found, labels = [], []
+    found, labels, count = torch.empty(0), torch.empty(len(images), dtype=torch.int64), 0
     with as_at_test(encoder):
         for x, y, read in center_batches(images, config, device):
             with devices.autocast(device, dtype):
                 h = f(x.contiguous(memory_format=torch.channels_last))
-            found.append(finite_rows("encoder(x)", h, len(x))[read])
-            labels.append(y[read])
+            h, y = finite_rows("encoder(x)", h, len(x))[read], y[read]
+            if not len(
+                found
+            ):  # in one piece from the beginning: joined later it would be there twice
+                found = torch.empty(len(images), h.shape[1])
+            found[count : count + len(h)], labels[count : count + len(h)] = h, y
+            count += len(h)
     after = encoder.state_dict().values()
     if not all(torch.equal(a, b) for a, b in zip(before, after, strict=True)):
         raise RuntimeError("the encoder changed while its features were taken; it must be frozen")
-    return torch.cat(found), torch.cat(labels)
+    return found[:count], labels[:count]
 
 
 def features(encoder: nn.Module, data: Data, config: Config) -> Features:

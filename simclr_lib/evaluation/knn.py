@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from ..checks import number, whole
 from ..losses.nt_xent import l2_normalize
@@ -21,11 +22,15 @@ def knn(found: Features, k: int = 20, temperature: float = 0.07) -> float:
     whole("k", k, low=1)
     number("temperature", temperature, "a number, 1e-6 or above", low=1e-6)
     found = checked(found, "train", "test")
-    train = l2_normalize(found.train)
+    train = found.train
+    length = torch.cat([_inverse_length(rows) for rows in train.split(8192)])  # (N,)
     classes = int(found.train_labels.max()) + 1
     predicted = []
-    for queries in l2_normalize(found.test).split(1024):
-        similarity, nearest = (queries @ train.T).topk(min(int(k), len(train)), dim=1)  # (n, k)
+    rows = max(2**23 // len(train), 1)  # 32 MB of similarities at a time
+    for part in found.test.split(rows):
+        queries = l2_normalize(part)
+        similar = (queries @ train.T).mul_(length)  # (n, N) without a second copy of all features
+        similarity, nearest = similar.topk(min(int(k), len(train)), dim=1)  # (n, k)
         weights = similarity / temperature
         nearest_weight = weights[:, :1]
         weights -= nearest_weight - nearest_weight.clamp(-60, 60)  # or exp would overflow, or be 0
@@ -33,3 +38,8 @@ def knn(found: Features, k: int = 20, temperature: float = 0.07) -> float:
         votes.scatter_add_(1, found.train_labels[nearest], weights.exp())
         predicted.append(votes.argmax(dim=1))
     return accuracy(torch.cat(predicted), found.test_labels)
+
+
+def _inverse_length(rows: Tensor) -> Tensor:
+    """1 / |h| of rows h (n, features), bounded as in `l2_normalize`."""
+    return rows.square().sum(dim=1).clamp_min(1e-12).rsqrt()

@@ -14,11 +14,27 @@ from ..networks.heads import linear_classifier
 from ..schedule import scaled_learning_rate, total_steps, warmup_cosine
 from ..views.batches import batches, epoch_order
 from .doors import PARTS, checked, checked_labels
-from .features import accuracy, as_at_test, features
+from .features import Features, as_at_test, features
+from .scores import Scores, best_guesses, scores
 
 
 def linear_probe_sgd(encoder: nn.Module, data: Data, config: Config, augment: bool = True) -> float:  # noqa: FBT001, FBT002
     """Test accuracy, percent, of the paper's linear evaluation (appendix B.6).
+
+    As `sgd_scores`, of which it is the first.
+    """
+    return sgd_scores(encoder, data, config, augment=augment).accuracy
+
+
+def sgd_scores(
+    encoder: nn.Module,
+    data: Data,
+    config: Config,
+    *,
+    augment: bool = True,
+    found: Features | None = None,
+) -> Scores:
+    """Test scores of the paper's linear evaluation (appendix B.6); `found` if h is known already.
 
     Nesterov momentum 0.9, learning rate 0.1 * batch / 256 with cosine decay, no warm-up and no
     weight decay, `probe_epochs` passes over the train part in batches of `probe_batch_size` (or of
@@ -34,7 +50,8 @@ def linear_probe_sgd(encoder: nn.Module, data: Data, config: Config, augment: bo
     config = config.replace(
         augmentations="crop+flip", second_view="", batch_size=size, chunk_size=0
     )
-    fixed = features(encoder, data, config)  # also moves the encoder to the device
+    fixed = features(encoder, data, config) if found is None else found
+    encoder.to(device)
     fixed = checked(fixed, *PARTS, least=2, labelled=False, name="data")
     mean, std = fixed.train.mean(dim=0).to(device), fixed.train.std(dim=0).to(device)
     std = std.clamp_min(1e-6)
@@ -57,7 +74,7 @@ def linear_probe_sgd(encoder: nn.Module, data: Data, config: Config, augment: bo
             optimizer.step()
     with torch.no_grad():
         logits = classifier((fixed.test.to(device) - mean) / std)
-    return accuracy(logits.argmax(dim=1).cpu(), fixed.test_labels)
+    return scores(best_guesses(logits).cpu(), fixed.test_labels)
 
 
 def _augmented(encoder, data, config, device, total):  # noqa: ANN001, ANN202

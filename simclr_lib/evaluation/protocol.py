@@ -14,8 +14,9 @@ from ..machine import devices
 from .contrast import contrastive
 from .features import Features, features, project
 from .knn import knn
-from .linear import linear_probe
-from .linear_sgd import linear_probe_sgd
+from .linear import Probe, linear_probe
+from .linear_sgd import sgd_scores
+from .scores import TOP, Scores, largest_class
 
 
 def evaluate(
@@ -23,12 +24,15 @@ def evaluate(
 ) -> dict[str, float]:
     """The metrics of a record: test accuracy, percent, of the linear probe and of k-NN on h.
 
-    The probe is what `config.probe` says; of L-BFGS also the chosen weight `l2`.
+    The probe is what `config.probe` says; of L-BFGS also the chosen weight `l2`. Beside `linear`,
+    `linear_top5` (with more than five classes), `linear_per_class`, the mean of the accuracies of
+    the classes, and `largest_class`, what guessing the most frequent class would give.
     With the projection `head` of a SimCLR run also `linear_z`, the probe on z = g(h), and on new
     views of the test images `contrastive_accuracy`, percent, and `entropy`, nats (Table 5).
     """
     found = features(encoder, data, config)
-    metrics = _probe("linear", encoder, found, data, config) | {"knn": knn(found)}
+    metrics = _probe("linear", encoder, found, data, config)
+    metrics |= {"knn": knn(found), "largest_class": largest_class(found.test_labels)}
     if head is not None:
         if any(True for _ in head.parameters()):
             both = _Both(encoder, head)
@@ -46,9 +50,13 @@ def _probe(
 ) -> dict[str, float]:
     """Test accuracy of the probe that `config.probe` names on f(x), of which `found` are known."""
     if config.probe == "SGD":
-        return {name: linear_probe_sgd(f, data, config)}
-    probe = linear_probe(found, device=str(devices.for_probes(config.device)))
-    return {name: probe.accuracy} | ({"l2": probe.l2} if name == "linear" else {})
+        judged: Probe | Scores = sgd_scores(f, data, config, found=found)
+    else:
+        judged = linear_probe(found, device=str(devices.for_probes(config.device)))
+    metrics = {name: judged.accuracy, f"{name}_per_class": judged.per_class}
+    if len(data.classes) > TOP:
+        metrics[f"{name}_top5"] = judged.top5
+    return metrics | ({"l2": judged.l2} if isinstance(judged, Probe) and name == "linear" else {})
 
 
 class _Both(nn.Module):

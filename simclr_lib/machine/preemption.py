@@ -1,4 +1,4 @@
-"""SIGTERM, by which a machine that is wanted elsewhere asks a run to end: it may save first."""
+"""SIGTERM and SIGINT, by which a machine or a person asks a run to end: it may save first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 
 class Termination:
-    """While entered, SIGTERM is noted in `asked` instead of ending the process at once.
+    """While entered, SIGTERM and SIGINT are noted in `asked` instead of ending things at once.
 
         with Termination() as termination:
             for ...:
@@ -20,24 +20,31 @@ class Termination:
                     save()
                     termination.now()
 
-    `now` lets the signal do what it did before, which is to end the process, so whoever sent it
-    sees that it arrived. It does so too if it came and the block was left without asking. Outside
-    the main thread, where Python takes no signals, nothing is noted.
+    `now` lets the signal do what it did before, which is to end the process (SIGTERM, of batch
+    systems) or what it is doing (SIGINT: Ctrl-C, a notebook's stop button), so whoever sent it sees
+    that it arrived. It does so too if it came and the block was left without asking. A second
+    SIGINT is not waited for. Outside the main thread, where Python takes no signals, nothing is
+    noted.
     """
 
     def __init__(self) -> None:
         self.asked = self.entered = False
-        self.before: Any = None
+        self.number = signal.SIGTERM
+        self.before: dict[int, Any] = {}
 
     def __enter__(self) -> Termination:
         if threading.current_thread() is threading.main_thread():
-            self.before = signal.signal(signal.SIGTERM, self._note) or signal.SIG_DFL
+            for number in (signal.SIGTERM, signal.SIGINT):
+                if signal.getsignal(number) is not signal.SIG_IGN:  # as told by who started us
+                    self.before[number] = signal.signal(number, self._note) or signal.SIG_DFL
             self.entered = True
             _on_end_of_front_end(signal.SIGTERM)
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
+        if self.asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.asked, self.number = True, signal.Signals(number)
 
     def __exit__(
         self,
@@ -47,15 +54,16 @@ class Termination:
     ) -> None:
         if self.entered:
             _on_end_of_front_end(0)
-            signal.signal(signal.SIGTERM, self.before)
+            for number, handler in self.before.items():
+                signal.signal(number, handler)
             self.entered = False
-            if self.asked:
-                os.kill(os.getpid(), signal.SIGTERM)
+            if self.asked and kind is not KeyboardInterrupt:
+                os.kill(os.getpid(), self.number)
 
     def now(self) -> None:
-        """End the process as if the signal had just come; `SystemExit` if that did not end it."""
+        """Do as if the signal had just come; `SystemExit` if that did not end things."""
         self.__exit__(None, None, None)
-        raise SystemExit(128 + signal.SIGTERM)
+        raise SystemExit(128 + self.number)
 
 
 def _on_end_of_front_end(number: int) -> None:

@@ -200,6 +200,14 @@ class ResNet(nn.Module):
         return x.mean(dim=(2, 3), dtype=exact)  # (N, features), not rounded to bf16
 
 
+def feature_count(config: Config) -> int:
+    """The dimension of h of the encoder that `config` describes, without making it."""
+    channels = stem_channels(
+        config.depth, DEPTHS, config.width, config.base_channels, config.stem, config.sk_ratio
+    )
+    return channels * (32 if config.depth >= 50 else 8)
+
+
 def build_encoder(config: Config, generator: Generator) -> ResNet:
     """The encoder that `config` describes."""
     encoder = ResNet(

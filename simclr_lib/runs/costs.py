@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ..config import Config
 from ..data.images import Data
+from ..evaluation.needs import check_memory
 from ..machine import devices, workers
 from ..methods import build
 from ..schedule import total_steps
@@ -61,7 +62,10 @@ def _estimate(config: Config, data: Data, send: Any) -> Cost:
 
 
 def cost(jobs: Sequence[Config], images: Data) -> str:
-    """What the jobs not yet recorded will take, in words, measured on a few updates of one."""
+    """What the jobs not yet recorded will take, in words, measured on a few updates of one.
+
+    Raises `ValueError` if there is no room to judge one.
+    """
     todo = not_recorded(jobs)
     largest = max(todo, key=work, default=None)
     if largest is None:
@@ -71,4 +75,8 @@ def cost(jobs: Sequence[Config], images: Data) -> str:
         return f"{runs}, nothing to train"
     one = estimate(largest, images)
     minutes = one.seconds / 60 * sum(map(work, todo)) / work(largest)
-    return f"{runs} to train, about {minutes:.1f} min, {one.memory / 1e9:.1f} GB of memory each"
+    probe = check_memory(largest, images)
+    return (
+        f"{runs} to train, about {minutes:.1f} min, {one.memory / 1e9:.1f} GB of memory each, "
+        f"{probe / 1e9:.1f} GB to judge one"
+    )
