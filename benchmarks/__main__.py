@@ -14,7 +14,16 @@ from simclr_lib.machine import devices, versions
 
 from .sides import Row
 
-NAMES = ("quick", "end_to_end", "device", "augmentation", "nt_xent", "large_images", "start_up")
+NAMES = (
+    "quick",
+    "probes",
+    "end_to_end",
+    "device",
+    "augmentation",
+    "nt_xent",
+    "large_images",
+    "start_up",
+)
 PACKAGES = ("torch", "torchvision", "lightly", "kornia", "pillow", "simplejpeg")
 RESULTS = Path(__file__).parent / "results.json"
 

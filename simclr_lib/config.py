@@ -21,6 +21,7 @@ from .names import (
     METHODS,
     PAIRS,
     PROBES,
+    SUMS,
     TRAINED,
     TRANSFORMS,
 )
@@ -91,6 +92,7 @@ class Config:
     projection_dim: int = parameter(128, "dimension of z, Figure 8", Interval(1, 65536), PAIRS)
     # Loss (Section 2.1)
     loss: str = parameter("nt_xent", "of Table 4", LOSSES, ("SimCLR",))
+    loss_sum: str = parameter("paper", "mean over views; official: twice", SUMS, ("SimCLR",))
     # A cosine is rounded by 1e-7: divided by less than 1e-4, that alone would move the loss.
     temperature: float = parameter(0.1, "tau, Table 5", Interval(1e-4, 1e4), PAIRS)
     l2_normalize: bool = parameter(True, "cosine similarity, Table 5", (True, False), PAIRS)

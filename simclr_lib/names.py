@@ -25,6 +25,8 @@ LOSSES = (
     *("nt_xent", "nt_logistic", "nt_logistic_semi_hard"),
     *("margin_triplet", "margin_triplet_semi_hard"),
 )
+# The official code adds the means over the two halves of the views.
+SUMS = ("paper", "official")
 PROBES = ("L-BFGS", "SGD")
 BY_SGD = {"probe": ("SGD",)}
 # What `without` can switch off (notebook 08): batch norm's exclusion from decay and adaptation in

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from benchmarks import quick, start_up
+from benchmarks import probes, quick, start_up
 from benchmarks.augmentation import ours
 from benchmarks.sides import compare, row
 
@@ -36,7 +36,14 @@ def test_ratios_are_taken_pair_by_pair():
     assert (made.ratio, made.spread) == (2.0, (1.0, 3.0))
 
 
-@pytest.mark.parametrize("program", [start_up.CODE, quick.NOW], ids=["start_up", "quick"])
+PROGRAMS = {
+    "start_up": start_up.CODE,
+    "quick": quick.NOW,
+    "probes": probes.JUDGE.format(**probes.NOW, weights=""),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 def test_programs_of_their_own_import_what_there_is(program):
     for node in ast.walk(ast.parse(program)):
         if isinstance(node, ast.ImportFrom):
@@ -46,6 +53,8 @@ def test_programs_of_their_own_import_what_there_is(program):
 
 def test_a_whole_run_is_timed_by_the_library_of_its_tree(tmp_path):
     assert quick.seconds(quick.NOW, quick.ROOT, "smoke") > 0
+    judge = probes.JUDGE.format(**probes.NOW, weights=probes.trained_parts("smoke", tmp_path))
+    assert quick.seconds(judge, quick.ROOT, "smoke") > 0
     with pytest.raises(RuntimeError, match=rf"failed: (?s:.)*not all of {tmp_path}"):
         quick.seconds(quick.NOW, tmp_path, "smoke")
     with pytest.raises(RuntimeError, match="commit 0000000 is not in this copy"):

@@ -16,6 +16,8 @@ from simclr_lib.losses import (
     similarity_logits,
 )
 from simclr_lib.losses.table4 import contrastive_loss
+from simclr_lib.methods import build
+from simclr_lib.names import SUMS
 
 
 def relative(actual, expected):
@@ -202,3 +204,16 @@ def test_every_loss_pulls_partners_together_and_others_apart(name):
     partner = cosine.diagonal(8)
     others = cosine[:8, :8][~torch.eye(8, dtype=torch.bool)]
     assert partner.mean() > others.mean() + 0.35, (partner.mean(), others.mean())
+
+
+def test_the_official_sum_pulls_twice_as_hard_and_reports_the_same():
+    z = torch.randn(2, 6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found = {}
+    for kind in SUMS:
+        config = Config.create("smoke", loss_sum=kind)
+        outputs = z.clone().requires_grad_()
+        loss, _ = build(config).loss(tuple(outputs), torch.arange(6))
+        loss.backward()
+        found[kind] = loss.item(), outputs.grad
+    assert found["official"][0] == pytest.approx(found["paper"][0], rel=1e-12)
+    assert torch.allclose(found["official"][1], 2 * found["paper"][1], rtol=1e-12)

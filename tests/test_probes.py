@@ -13,7 +13,7 @@ import torch
 
 from simclr_lib import data, evaluation, runs
 from simclr_lib.config import Config
-from simclr_lib.evaluation import linear
+from simclr_lib.evaluation import linear, logistic
 from simclr_lib.evaluation.scores import best_guesses, largest_class, scores
 from simclr_lib.machine import memory
 from simclr_lib.methods import build
@@ -45,7 +45,7 @@ def test_the_fit_is_the_optimum_also_with_few_labels_and_a_weak_l2(labels, l2):
     found = few(labels)
     x, _, test = standardised(found)
     y, start = found.train_labels, torch.zeros(513, 10, dtype=torch.float64)
-    fitted = linear.logistic_regression([(x, y)], start, l2)
+    fitted = logistic.logistic_regression([(x, y)], start, l2)
 
     def loss(weights):
         logits = x @ weights[:-1] + weights[-1]
@@ -86,10 +86,10 @@ def test_rows_in_chunks_and_parts_are_one_set(monkeypatch):
     found = few(100)
     x, _, _ = standardised(found)
     start = torch.zeros(513, 10, dtype=torch.float64)
-    whole = linear.logistic_regression([(x, found.train_labels)], start, 1e-3)
-    monkeypatch.setattr(linear, "ROWS", 7)
+    whole = logistic.logistic_regression([(x, found.train_labels)], start, 1e-3)
+    monkeypatch.setattr(logistic, "ROWS", 7)
     cut = [(x[:30], found.train_labels[:30]), (x[30:], found.train_labels[30:])]
-    assert torch.allclose(linear.logistic_regression(cut, start, 1e-3), whole, atol=1e-6)
+    assert torch.allclose(logistic.logistic_regression(cut, start, 1e-3), whole, atol=1e-6)
 
 
 def test_float32_and_float64_agree(monkeypatch):
@@ -214,9 +214,9 @@ def test_no_room_is_said_before_training(tmp_path, monkeypatch):
 
 
 def test_limits_of_a_group_count(tmp_path, monkeypatch):
-    for version, line, place in (
-        (2, "0::/job/step", tmp_path / "2" / "job"), (1, "4:cpu,memory:/job/step", tmp_path / "1" / "memory" / "job")
-    ):  # fmt: skip
+    kinds = (2, "0::/job/step", "job"), (1, "4:cpu,memory:/job/step", "memory/job")
+    for version, line, inner in kinds:
+        place = tmp_path / str(version) / inner
         names = ("memory.max", "memory.current") if version == 2 else (
             "memory.limit_in_bytes", "memory.usage_in_bytes")  # fmt: skip
         (place / "step").mkdir(parents=True)

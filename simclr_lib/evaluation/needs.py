@@ -6,7 +6,8 @@ from ..config import Config
 from ..data.images import Data
 from ..machine import memory
 from ..networks.resnet import feature_count
-from .linear import IN_FLOAT64, ITERATIONS, ROWS
+from .linear import IN_FLOAT64
+from .logistic import ITERATIONS, ROWS
 
 
 def check_memory(config: Config, data: Data) -> int:
@@ -26,7 +27,7 @@ def check_memory(config: Config, data: Data) -> int:
     if need > free:
         raise ValueError(
             f"dataset={config.dataset!r} cannot be judged here: the features of its "
-            f"{len(data.train):,} training images and the probe take about {need / 1e9:.1f} GB, and "
+            f"{len(data.train):,} training images and the probe take about {need / 1e9:.1f} GB, "
             f"{free / 1e9:.1f} GB are free; use fewer (num_images), a smaller width, or more memory"
         )
     return need

@@ -40,4 +40,7 @@ class SimCLR(Method):
     def loss(self, outputs: tuple[Tensor, ...], labels: Tensor) -> tuple[Tensor, Tensor]:
         z, config = torch.cat(outputs), self.config  # (2N, dim)
         found = contrastive_metrics(z.detach(), config.temperature, config.l2_normalize)
-        return contrastive_loss(z, config), found.accuracy
+        loss = contrastive_loss(z, config)
+        if config.loss_sum == "official":  # twice the pull; what is reported stays nats a view
+            loss = 2 * loss - loss.detach()
+        return loss, found.accuracy
