@@ -24,6 +24,11 @@ def data_dir(config: Config) -> Path:
     return _place(config.data_dir, "data_dir")
 
 
+def figure(config: Config, name: str) -> Path:
+    """Where a figure of this data set goes: OUTPUT_DIR/figures/NAME-DATASET.png."""
+    return output_dir(config) / "figures" / f"{name}-{Path(config.dataset).name}.png"
+
+
 def writable(directory: Path, name: str) -> Path:
     """`directory`, made if it is not there, in which a file was just written and removed again.
 

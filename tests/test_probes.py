@@ -13,7 +13,7 @@ import torch
 
 from simclr_lib import data, evaluation, runs
 from simclr_lib.config import Config
-from simclr_lib.evaluation import linear, logistic
+from simclr_lib.evaluation import linear, logistic, needs
 from simclr_lib.evaluation.scores import best_guesses, largest_class, scores
 from simclr_lib.machine import memory
 from simclr_lib.methods import build
@@ -211,6 +211,20 @@ def test_no_room_is_said_before_training(tmp_path, monkeypatch):
         ValueError, match=r"dataset='synthetic' cannot be judged here: the features"
     ):
         runs.run([config], processes=1)
+
+
+def test_data_that_cannot_be_judged_is_refused_before_training(tmp_path):
+    config = Config.create("smoke", num_images=64, batch_size=32, output_dir=str(tmp_path))
+    images = data.load(config)
+    assert needs.check(config, images) > 0
+    unknown = data.ImageSet(images.train.images, images.train.labels - 5)
+    for wrong, words in (
+        (images._replace(test=images.test.subset(torch.tensor([0]))), "test part has 1 images"),
+        (images._replace(train=unknown), r"data.train.labels.min\(\)=-5 is not valid"),
+        (images._replace(classes=images.classes[:3]), r"labels.max\(\)=9 is not valid.*below 3"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            needs.check(config, wrong)
 
 
 def test_limits_of_a_group_count(tmp_path, monkeypatch):

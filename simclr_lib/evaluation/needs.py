@@ -1,4 +1,4 @@
-"""What judging an encoder will take of memory, known before it is trained."""
+"""What judging an encoder needs of data and memory, known before it is trained."""
 
 from __future__ import annotations
 
@@ -6,15 +6,24 @@ from ..config import Config
 from ..data.images import Data
 from ..machine import memory
 from ..networks.resnet import feature_count
+from .doors import PARTS, checked_labels
 from .linear import IN_FLOAT64
 from .logistic import ITERATIONS, ROWS
 
 
-def check_memory(config: Config, data: Data) -> int:
+def check(config: Config, data: Data) -> int:
     """`probe_memory` of what `config` will be judged by.
 
-    Raises `ValueError` if this machine, or its cgroup, has less than that free.
+    Raises `ValueError` if this machine, or its cgroup, has less than that free; and for data that
+    cannot be judged: less than two test images (the game of the loss takes two), labels that are
+    missing or of no class.
     """
+    if len(data.test) < 2:
+        raise ValueError(
+            f"dataset={config.dataset!r} cannot be judged: its test part has {len(data.test)} "
+            "images; it must have 2 or more"
+        )
+    checked_labels(data, *PARTS)
     need = probe_memory(
         train=len(data.train),
         validation=len(data.validation),

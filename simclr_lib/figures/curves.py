@@ -99,25 +99,23 @@ def accuracy_bars(
 def tsne(named: Mapping[str, Tensor], labels: Tensor, classes: Sequence[str]) -> Figure:
     """t-SNE maps of sets of features (n, features) of the same images, coloured by class.
 
-    `labels` (n,) are places in `classes`. Raises `ValueError` for other shapes, and for fewer
-    images than a point has neighbours, 31.
+    `labels` (n,) are places in `classes`. A point has about 30 neighbours, of fewer images a third
+    of them. Raises `ValueError` for other shapes, and for fewer than 4 images.
     """
     import matplotlib
     from sklearn.manifold import TSNE
 
     not_empty("named", named, "one or more sets of features by name")
     for name, h in named.items():
-        valid = (
-            f"(n, features) of {len(labels)} images, as there are labels; more than {PERPLEXITY}"
-        )
+        valid = f"(n, features) of {len(labels)} images, as there are labels; at least 4"
         checks.tensor(f"named[{name!r}]", h, valid)
-        if h.ndim != 2 or len(h) != len(labels) or len(h) <= PERPLEXITY:
+        if h.ndim != 2 or len(h) != len(labels) or len(h) < 4:
             checks.refuse(f"named[{name!r}]", h, valid)
     size = (4.3 * len(named) + 1.4, 4.2)
     figure, axes = subplots(1, len(named), size, layout="constrained")
     colors = matplotlib.colormaps["tab10" if len(classes) <= 10 else "tab20"]
     for axis, (name, h) in zip(axes[0], named.items(), strict=True):
-        map_of = TSNE(init="pca", perplexity=PERPLEXITY, random_state=0)
+        map_of = TSNE(init="pca", perplexity=min(PERPLEXITY, (len(h) - 1) / 3), random_state=0)
         placed = map_of.fit_transform(h.numpy())  # (n, 2)
         for index, label in enumerate(classes):
             chosen = (labels == index).numpy()

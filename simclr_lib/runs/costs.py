@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ..config import Config
 from ..data.images import Data
-from ..evaluation.needs import check_memory
+from ..evaluation.needs import check
 from ..machine import devices, workers
 from ..methods import build
 from ..schedule import total_steps
@@ -75,7 +75,7 @@ def cost(jobs: Sequence[Config], images: Data) -> str:
         return f"{runs}, nothing to train"
     one = estimate(largest, images)
     minutes = one.seconds / 60 * sum(map(work, todo)) / work(largest)
-    probe = check_memory(largest, images)
+    probe = check(largest, images)
     return (
         f"{runs} to train, about {minutes:.1f} min, {one.memory / 1e9:.1f} GB of memory each, "
         f"{probe / 1e9:.1f} GB to judge one"

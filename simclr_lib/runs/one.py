@@ -8,7 +8,7 @@ from typing import Any
 from ..config import Config
 from ..data.catalog import load_as, parameters_of, stamp
 from ..data.images import Data
-from ..evaluation.needs import check_memory
+from ..evaluation.needs import check
 from ..evaluation.protocol import evaluate
 from ..machine import devices, parallel
 from ..machine.progress import Report
@@ -24,12 +24,13 @@ def make(config: Config, report: Report | None = None) -> None:
     """Train, evaluate and record what `config` says.
 
     `report` is told how far the training is, instead of a line of its own. A run that diverges is
-    recorded with what it said and no metrics; one that there is no room to judge is not begun
-    (`ValueError`). Of several processes that train together only the first goes on to evaluate, on
-    its own; the hosts of a TPU pod do all of it together, and each writes the record.
+    recorded with what it said and no metrics; one that cannot be judged, for want of memory or
+    labels, is not begun (`ValueError`). Of several processes that train together only the first
+    goes on to evaluate, on its own; the hosts of a TPU pod do all of it together, and each writes
+    the record.
     """
     images = parallel.in_turn(lambda: _data(stamp(config), *parameters_of(config)))
-    check_memory(config, images)  # not after hours of training
+    check(config, images)  # not after hours of training
     run, failed = None, {}
     if METHODS[config.method].trained:
         try:
