@@ -20,14 +20,14 @@ from .data.catalog import PARAMETERS, fingerprint
 from .data.fingerprint import fingerprint_of
 from .data.images import Data
 from .machine import devices
-from .names import METHODS
+from .names import METHODS, TASKS
 
 _FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 
 
 def run_id(config: Config, data: Data | None = None) -> str:
     """A short name, the same exactly for the same `identity`: of record, checkpoint and weights."""
-    return name_of(identity(config, fingerprint_of(data) if data else ""))
+    return name_of(identity(config, fingerprint_of(data, config) if data else ""))
 
 
 def run_ids(jobs: Sequence[Config]) -> list[str]:
@@ -73,7 +73,8 @@ def read(values: Mapping[str, Any], method: str) -> dict[str, Any]:
     Of a method of your own: all that any method reads. A parameter that `values` lack is at its
     default.
     """
-    reader = "SimCLR" if method.startswith("probe ") else method  # Table 3 asks SimCLR's network
+    asked = method.removeprefix("probe ")
+    reader = "SimCLR" if asked != method and asked in TASKS else method  # Table 3 asks its network
     values = {name: field.default for name, field in _FIELDS.items()} | dict(values)
 
     def holds(conditions: Mapping[str, tuple]) -> bool:

@@ -27,6 +27,7 @@ LOSSES = (
 )
 # The official code adds the means over the two halves of the views.
 SUMS = ("paper", "official")
+TASKS = ("grayscale", "rotation", "noise", "sobel")  # what Table 3 asks h and z about
 PROBES = ("L-BFGS", "SGD")
 BY_SGD = {"probe": ("SGD",)}
 # What `without` can switch off (notebook 08): batch norm's exclusion from decay and adaptation in

@@ -24,7 +24,7 @@ from simclr_lib.machine.progress import unheard
 from simclr_lib.methods import build
 from simclr_lib.parameters import parameter
 from simclr_lib.runs import records
-from simclr_lib.train import train
+from simclr_lib.train import NotFiniteError, train
 
 FREE = {"device", "processes", "precision", "workers", "checkpoint_minutes", "output_dir"}
 FREE |= {"dataset", "data_dir", "mirror", "method", "preset", "recipe"}
@@ -168,7 +168,7 @@ def write_image(path, seed, height=16):
 @pytest.fixture
 def folder(tmp_path):
     root = tmp_path / "a" / "images"
-    for number in range(60):
+    for number in range(80):
         write_image(root / ("bee" if number % 2 else "ant") / f"{number:03}.png", number)
     return root
 
@@ -390,7 +390,7 @@ def test_cached_labels_do_not_outlive_their_class_list(folder):
         of_bees = part.images[part.labels == 1]
         assert len(of_bees)
         assert len(part.images[part.labels == 0])
-    assert (found.test.labels == 1).sum() == 30
+    assert (found.test.labels == 1).sum() == 40
 
 
 def test_what_a_process_holds_does_not_outlive_mended_files(folder, tmp_path):
@@ -489,3 +489,108 @@ def test_a_method_of_your_own_has_a_config_of_its_name():
             config.of_method(name)
     with pytest.raises(ValueError, match="method='Jigsaw2' is not valid"):
         Config.create("smoke", method="Jigsaw2")
+
+
+def test_data_loaded_for_other_parameters_are_not_those_of_the_config(folder):
+    small = data.load(Config.create("smoke", num_images=64))
+    large = Config.create("smoke", num_images=128)
+    assert run_id(large, small) != run_id(large)
+    assert run_id(large.replace(num_images=64, temperature=0.7), small) == run_id(
+        large.replace(num_images=64, temperature=0.7)
+    )
+    assert run_id(large.replace(image_size=48), data.load(large)) != run_id(
+        large.replace(image_size=48)
+    )
+    files = config_for(folder, image_size=112)
+    assert run_id(files.replace(image_size=128), data.load(files)) == run_id(
+        files.replace(image_size=128)
+    )
+
+
+def test_files_of_the_same_names_elsewhere_are_not_the_set(folder):
+    config = config_for(folder, image_size=112)
+    images, other = data.load(config), folder.parent / "other"
+    for path in images.train.paths:
+        write_image(other / path.parent.name / path.name, 1, height=40)
+    paths = [str(other / path.parent.name / path.name) for path in images.train.paths]
+    moved = data.ImageFiles(paths, images.train.labels)
+    assert run_id(config, images._replace(train=moved, pretrain=moved)) != run_id(config, images)
+
+
+def test_hidden_folders_and_files_are_no_classes_and_no_images(folder):
+    before = fingerprint(config_for(folder))
+    write_image(folder / ".ipynb_checkpoints" / "1.png", 1)
+    (folder / "ant" / "._000.png").write_bytes(b"of another system")
+    assert fingerprint(config_for(folder)) == before
+    assert data.load(config_for(folder)).classes == ("ant", "bee")
+
+
+def test_a_name_of_any_bytes_is_a_name(folder):
+    name = b"caf\xe9.png".decode("utf-8", "surrogateescape")
+    write_image(folder / "ant" / "plain.png", 1000)
+    (folder / "ant" / "plain.png").rename(folder / "ant" / name)
+    found = data.load(config_for(folder, image_size=112))
+    parts = (found.train, found.validation, found.test)
+    assert sum(path.name == name for part in parts for path in part.paths) == 1
+    assert run_id(config_for(folder, image_size=112))
+
+
+def test_what_would_be_left_out_of_a_folder_is_refused_by_name(folder):
+    shutil.copytree(folder / "ant", folder / "train" / "ant")
+    shutil.copytree(folder / "bee", folder / "train" / "bee")
+    with pytest.raises(
+        FileNotFoundError, match="a train folder of class folders, but none of test"
+    ):
+        fingerprint(config_for(folder))
+    shutil.copytree(folder / "train", folder / "validation")
+    assert len(data.load(config_for(folder)).test) == 80
+    shutil.copytree(folder / "ant", folder / "validation" / "wolf")
+    with pytest.raises(FileNotFoundError, match=r"class folders that .*train lacks: wolf"):
+        fingerprint(config_for(folder))
+    shutil.rmtree(folder / "validation" / "wolf")
+    (folder / "train" / "bee").rename(folder / "train" / "deep")
+    (folder / "train" / "bee").mkdir()
+    (folder / "train" / "deep").rename(folder / "train" / "bee" / "deep")
+    with pytest.raises(FileNotFoundError, match=r"no JPEG or PNG files in .*train/bee"):
+        fingerprint(config_for(folder))
+
+
+def test_a_run_that_failed_is_of_the_images_it_saw(config, folder, monkeypatch):
+    job = config_for(folder, output_dir=str(folder.parent / "runs"), device="cpu")
+    before = run_id(job)
+
+    def diverge(*_, **__):
+        edit_added(folder)
+        raise NotFiniteError("the loss is nan")
+
+    monkeypatch.setattr("simclr_lib.runs.one.train", diverge)
+    runs.run([job], processes=1)
+    assert [r["id"] for r in records.read(job)] == [before]
+
+
+def test_a_mean_over_several_configurations_counts_them_all(config):
+    jobs = runs.grid(config, depth=[18, 34], width=[0.5, 1.0], seed=[0, 1])
+    for value, job in enumerate(jobs):
+        records.add(job, {"linear": float(value)})
+    table = runs.table(jobs, "depth", "width", config=config)
+    means = runs.summary(table, "width").set_index("width")
+    assert means["mean"].tolist() == [2.5, 4.5]
+    assert means["seeds"].tolist() == [4, 4]
+    of_one = runs.summary(table, "depth", "width")
+    assert of_one["mean"].tolist() == [0.5, 2.5, 4.5, 6.5]
+    with pytest.raises(ValueError, match=r"by=\(\) is not valid"):
+        runs.summary(table)
+
+
+def test_each_record_stands_under_the_label_of_its_job(config):
+    jobs = runs.grid(config, precision=["fp32", "bf16"], seed=[0, 1])
+    for job in jobs:
+        records.add(job, {"linear": 10.0 * job.seed})
+    found = runs.table(jobs, "seed", "method", "precision", config=config,
+                       name=lambda job: f"{job.precision} {job.seed}")  # fmt: skip
+    labels = {"float32": "fp32", "bfloat16": "bf16"}
+    assert len(found) == 4
+    for row in found.itertuples():
+        assert row.name == f"{labels[row.precision]} {row.seed}"
+        assert row.linear == 10 * row.seed
+    assert runs.summary(found, "method", "precision")["seeds"].tolist() == [2, 2]

@@ -109,6 +109,51 @@ def test_dead_and_equal_features_do_no_harm():
     assert other.accuracy == pytest.approx(plain.accuracy, abs=2)
 
 
+def test_many_classes_and_a_strong_l2_reach_the_optimum_too():
+    dice = torch.Generator().manual_seed(0)
+    y = torch.arange(600) % 300
+    x = torch.randn(300, 20, generator=dice).double()[y] + torch.randn(600, 20, generator=dice)
+    tries = {}
+    for tolerance in (1e-5, 1e-11):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(logistic, "TOLERANCE", tolerance)
+            start = torch.zeros(21, 300, dtype=torch.float64)
+            weights = logistic.logistic_regression([(x, y)], start, 10.0)
+            tries[tolerance] = logistic._loss_and_gradient([(x, y)], weights, 10.0)[0].item()
+    assert tries[1e-5] == pytest.approx(tries[1e-11], rel=1e-4)
+
+
+def test_features_that_do_not_vary_in_training_count_for_nothing():
+    found = few(100, features=32)
+    dead = {
+        part: torch.cat([h := getattr(found, part), torch.full((len(h), 2), 1234.567)], dim=1)
+        for part in ("train", "validation", "test")
+    }
+    dead["test"][:1000, 32] += 0.01  # alive there
+    dead["validation"][:, 33] = 7.0
+    for float64 in (2**24, 0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(linear, "IN_FLOAT64", float64)
+            plain, other = (evaluation.linear_probe(f) for f in (found, found._replace(**dead)))
+        assert other.accuracy == pytest.approx(plain.accuracy, abs=0.2)
+        assert other.l2 == plain.l2
+
+
+@pytest.mark.parametrize("probe", ["L-BFGS", "SGD"])
+def test_without_a_head_z_is_h_and_with_any_other_it_is_not(probe, tmp_path):
+    config = Config.create("smoke", num_images=64, batch_size=32, probe=probe, head_layers=0)
+    images, method = data.load(config), build(config)
+    for head, same in ((method.head, True), (torch.nn.Tanh(), False)):
+        metrics = evaluation.evaluate(method.encoder, images, config, head)
+        for part in ("", "_top5", "_per_class"):
+            assert f"linear_z{part}" in metrics
+        if same:
+            assert metrics["linear_z"] == metrics["linear"]
+    z = evaluation.project(evaluation.features(method.encoder, images, config), torch.nn.Tanh())
+    if probe == "L-BFGS":
+        assert metrics["linear_z"] == evaluation.linear_probe(z).accuracy
+
+
 def test_scores_are_those_of_plain_loops():
     dice = torch.Generator().manual_seed(0)
     logits, labels = (

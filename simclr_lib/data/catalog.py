@@ -13,10 +13,10 @@ from ..checks import refuse
 from ..config import Config
 from ..paths import data_dir, writable
 from . import synthetic
-from .fingerprint import content
+from .fingerprint import content, originating
 from .folders import load_folder
 from .folders import stamp as folder_stamp
-from .images import SYNTHETIC_SEED, Data, ImageSet, Origin, split
+from .images import SYNTHETIC_SEED, Data, ImageSet, split
 
 PARAMETERS = ("dataset", "data_dir", "mirror", "num_images", "image_size")  # what `load` reads
 # Sets whose content is certain: ours, where a test holds the pixels (another number when they
@@ -105,7 +105,7 @@ def _load_synthetic(config: Config) -> Data:
         for part, number in enumerate((images, max(images // 8, 64), max(images // 4, 128)))
     )
     data = Data("synthetic", synthetic.CLASS_NAMES, train, validation, test, pretrain=train)
-    return data._replace(origin=Origin(CERTAIN["synthetic"], content(data)))
+    return originating(data, CERTAIN["synthetic"], config)
 
 
 def _load_torchvision(config: Config) -> Data:
@@ -149,7 +149,7 @@ def _load_torchvision(config: Config) -> Data:
     data = split(config.dataset, classes, train, test, config, unlabelled)
     whole = Data(config.dataset, tuple(classes), train, test, test, train)
     found = CERTAIN.get(config.dataset) or content(whole)  # Fashion-MNIST's are not verified
-    return data._replace(origin=Origin(found, content(data)))
+    return originating(data, found, config)
 
 
 def _download(kind: Any, root: Path, name: str, **which: object) -> Any:

@@ -5,26 +5,37 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from .images import Data, ImageFiles, ImageSet
+from ..config import Config
+from .images import Data, ImageFiles, ImageSet, Origin
 
 
-def fingerprint_of(data: Data) -> str:
-    """The fingerprint that the loader gave, if nothing was changed since; else one of the content.
+def fingerprint_of(data: Data, config: Config) -> str:
+    """The fingerprint that the loader gave, if it is what `config` asks for; else of the content.
 
-    So a subset, other labels, or a set of your own making are not taken for the set on disk.
+    So a subset, other labels, another `num_images` or a set of your own making are not taken for
+    the set that `config` names.
     """
-    found = content(data)
-    origin = data.origin
-    return origin.fingerprint if origin is not None and origin.content == found else found
+    found, origin = content(data), data.origin
+    if origin is None or (origin.content, origin.num_images) != (found, config.num_images):
+        return found
+    drawn = isinstance(data.train, ImageFiles) or origin.image_size == config.image_size
+    return origin.fingerprint if drawn else found
+
+
+def originating(data: Data, fingerprint: str, config: Config) -> Data:
+    """`data` as a loader hands it out, which has read what `config` asks for."""
+    asked = config.num_images, config.image_size
+    return data._replace(origin=Origin(fingerprint, *asked, content(data)))
 
 
 def content(data: Data) -> str:
-    """A hash of all four parts: pixels and labels, or the names of files and labels; classes."""
-    digest = hashlib.blake2b(json.dumps(data.classes).encode(), digest_size=10)
+    """A hash of all four parts: pixels and labels, or files' names, sizes and labels; classes."""
+    digest = hashlib.blake2b(json.dumps([*map(str, data.classes)]).encode(), digest_size=10)
     for part in (data.train, data.validation, data.test, data.pretrain):
         add_part(digest, part)
     return digest.hexdigest()
@@ -55,10 +66,18 @@ def add_part(digest: hashlib.blake2b, part: ImageSet | ImageFiles) -> None:
     """Feed a part of a data set to `digest`."""
     if isinstance(part, ImageFiles):
         names = [f"{path.parent.name}/{path.name}" for path in part.paths]
-        digest.update(json.dumps(names).encode())
+        digest.update(json.dumps([names, [_size(path) for path in part.paths]]).encode())
     else:
         _add(digest, part.images)
     _add(digest, part.labels)
+
+
+def _size(path: Path) -> int:
+    """Bytes; -1 where there is no such file."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
 
 
 def _add(digest: hashlib.blake2b, tensor: Tensor) -> None:

@@ -21,11 +21,12 @@ import torch
 
 from ..config import Config
 from ..paths import data_dir
-from .fingerprint import content, of_folder
-from .images import Data, ImageFiles, ImageSet, Origin, decode, split, split_by_name
+from .fingerprint import of_folder, originating
+from .images import Data, ImageFiles, ImageSet, decode, split, split_by_name
 
 IN_MEMORY_SIZE = 96  # images of up to this many pixels a side are held in memory
 BAD_SHARE = 0.01  # more unreadable files than this share of a folder are an error
+TEST_PARTS = ("test", "val", "valid", "validation")  # names of the part, the first that is there
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 READER = 2  # another number whenever a file is read or kept in another way: a cache is of one
 # Folders that the reference runs read, by what they hold in images of 32 pixels.
@@ -68,7 +69,7 @@ def load_folder(root: Path, config: Config) -> Data:
     else:
         test = parts[1] if len(parts) == 2 else None
         data = split_by_name(root.name, classes, parts[0], names[0], test, config)
-    return data._replace(origin=Origin(known or fingerprint, content(data)))
+    return originating(data, known or fingerprint, config)
 
 
 def stamp(root: Path, config: Config) -> str:
@@ -87,24 +88,46 @@ def list_folder(root: Path, config: Config) -> tuple[list[str], list[Listing]]:
             f"dataset={config.dataset!r}: there is no folder {root}; it should hold train/CLASS/ "
             "and val/CLASS/ folders of JPEG or PNG files"
         )
-    inner = {child.name for child in os.scandir(root) if child.is_dir()}
-    test_name = next((name for name in ("test", "val") if name in inner), None)
-    places = [root / "train", root / test_name] if "train" in inner and test_name else [root]
+    inner = _folders(root)
+    test_name = next((name for name in TEST_PARTS if name in inner), None)
+    parted = "train" in inner and (test_name is not None or bool(_folders(inner["train"])))
+    if parted and test_name is None:
+        raise FileNotFoundError(
+            f"dataset={config.dataset!r}: {root} has a train folder of class folders, but none of "
+            f"{', '.join(TEST_PARTS)}"
+        )
+    places = [root / "train", root / str(test_name)] if parted else [root]
     classes = sorted(_folders(places[0]))
     if len(classes) < 2:
         raise FileNotFoundError(
             f"dataset={config.dataset!r}: {places[0]} holds {len(classes)} class folders; "
             "at least 2 are needed, each with JPEG or PNG files"
         )
-    return classes, [_list(place, classes) for place in places]
+    unknown = sorted(set(_folders(places[-1])) - set(classes))
+    if unknown:
+        raise FileNotFoundError(
+            f"dataset={config.dataset!r}: {places[-1]} has class folders that {places[0]} lacks: "
+            f"{', '.join(unknown)}"
+        )
+    listings = [_list(place, classes) for place in places]
+    for label, name in enumerate(classes):
+        if label not in listings[0].labels:
+            raise FileNotFoundError(
+                f"dataset={config.dataset!r}: no JPEG or PNG files in {places[0] / name}; they "
+                "must lie in the class folder itself"
+            )
+    return classes, listings
 
 
 def _folders(place: Path) -> dict[str, Path]:
-    """The folders in `place` by name; é is one letter, also where the disk has e and an accent."""
+    """The folders in `place` by name, but hidden ones.
+
+    An accented letter is one letter, also where the disk keeps the accent apart.
+    """
     return {
         unicodedata.normalize("NFC", child.name): Path(child.path)
         for child in os.scandir(place)
-        if child.is_dir()
+        if child.is_dir() and not child.name.startswith(".")
     }
 
 
@@ -115,7 +138,7 @@ def _list(place: Path, classes: Sequence[str]) -> Listing:
             raise FileNotFoundError(f"{place} has no folder for the class {name!r}")
         files = {unicodedata.normalize("NFC", e.name): e for e in os.scandir(folders[name])}
         for file, entry in sorted(files.items()):
-            if Path(file).suffix.lower() in SUFFIXES:
+            if Path(file).suffix.lower() in SUFFIXES and not file.startswith("."):
                 size, changed = -1, 0
                 with contextlib.suppress(OSError):  # a link to nowhere: a bad file like others
                     size, changed = entry.stat().st_size, entry.stat().st_mtime_ns

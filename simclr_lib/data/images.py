@@ -25,6 +25,8 @@ from ..config import Config
 
 SPLIT_SEED, SYNTHETIC_SEED = 20200213, 2002  # the same split and images for every run
 
+UTF8 = "utf-8", "surrogateescape"  # a name on a disk may be any bytes
+
 # What Pillow raises on damaged files beside `OSError` and `ValueError`.
 DAMAGED = (
     Image.DecompressionBombError,
@@ -59,7 +61,7 @@ class ImageFiles:
     def __init__(self, paths: Sequence[Path], labels: Tensor) -> None:
         if not isinstance(labels, Tensor) or labels.shape != (len(paths),):
             refuse("labels", labels, f"an int64 tensor of shape ({len(paths)},), one a path")
-        self.paths, self.labels = list(paths), labels
+        self.paths, self.labels = [Path(path) for path in paths], labels
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -74,9 +76,11 @@ class ImageFiles:
 
 
 class Origin(NamedTuple):
-    """What a loader has read: which set it is, and a hash of the parts as it handed them out."""
+    """What a loader has read: which set it is, how it was asked, a hash of what it handed out."""
 
     fingerprint: str
+    num_images: int
+    image_size: int
     content: str
 
 
@@ -122,7 +126,8 @@ def by_name(names: Sequence[str], part: str, share: float) -> tuple[Tensor, Tens
     Each name is drawn by its hash alone: a new file moves no other. Both are in the order of the
     draws, so that the first of them are a sample of all.
     """
-    draws = [hashlib.blake2b(f"{part} {name}".encode(), digest_size=8).digest() for name in names]
+    words = [f"{part} {name}".encode(*UTF8) for name in names]
+    draws = [hashlib.blake2b(word, digest_size=8).digest() for word in words]
     order = sorted(range(len(draws)), key=draws.__getitem__)
     limit = int(share * 2**64).to_bytes(8, "big")
     taken = sum(draw < limit for draw in draws)

@@ -72,6 +72,17 @@ def features(encoder: nn.Module, data: Data, config: Config) -> Features:
     return Features(*(x for part in parts for x in encode(encoder, part, config)))
 
 
+def moments(train: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (features,) of h (N, features), by which all parts are standardised.
+
+    The deviation of a feature that does not vary here is infinite: so standardised it is 0 in every
+    part, for from training nothing is known of it.
+    """
+    mean, std = train.mean(dim=0), train.std(dim=0)
+    still = std <= 1e-6 * torch.maximum(std.max(), mean.abs())
+    return mean, std.masked_fill(still, torch.inf)
+
+
 def accuracy(predicted: Tensor, labels: Tensor) -> float:
     """Share of correct predictions, percent; both (N,), or it raises `ValueError`."""
     tensor("predicted", predicted, "class numbers (N,)")

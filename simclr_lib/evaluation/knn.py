@@ -26,10 +26,12 @@ def knn(found: Features, k: int = 20, temperature: float = 0.07) -> float:
     length = torch.cat([_inverse_length(rows) for rows in train.split(8192)])  # (N,)
     classes = int(found.train_labels.max()) + 1
     predicted = []
-    rows = max(2**23 // len(train), 1)  # 32 MB of similarities at a time
+    rows = min(max(2**23 // len(train), 1), len(found.test))
+    room = torch.empty(rows, len(train))  # at most 32 MB of similarities, and always the same
     for part in found.test.split(rows):
         queries = l2_normalize(part)
-        similar = (queries @ train.T).mul_(length)  # (n, N) without a second copy of all features
+        # (n, N), without a second copy of all features of length 1
+        similar = torch.mm(queries, train.T, out=room[: len(part)]).mul_(length)
         similarity, nearest = similar.topk(min(int(k), len(train)), dim=1)  # (n, k)
         weights = similarity / temperature
         nearest_weight = weights[:, :1]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .doors import PARTS, checked, checked_grid, checked_place
-from .features import Features, accuracy
+from .features import Features, accuracy, moments
 from .logistic import ROWS, logistic_regression, logits_of
 from .scores import best_guesses, scores
 
@@ -40,7 +40,7 @@ def linear_probe(
     """
     place, l2_grid = checked_place(device), checked_grid(l2_grid)
     found = checked(found, *PARTS, least=2)
-    mean, std = found.train.mean(dim=0), found.train.std(dim=0).clamp_min(1e-6)
+    mean, std = moments(found.train)
     small = found.train.numel() <= IN_FLOAT64 and place.type != "mps"
     dtype = torch.float64 if small else torch.float32
 

@@ -14,7 +14,7 @@ from ..networks.heads import linear_classifier
 from ..schedule import scaled_learning_rate, total_steps, warmup_cosine
 from ..views.batches import batches, epoch_order
 from .doors import PARTS, checked, checked_labels
-from .features import Features, as_at_test, features
+from .features import Features, as_at_test, features, moments
 from .scores import Scores, best_guesses, scores
 
 
@@ -53,8 +53,7 @@ def sgd_scores(
     fixed = features(encoder, data, config) if found is None else found
     encoder.to(device)
     fixed = checked(fixed, *PARTS, least=2, labelled=False, name="data")
-    mean, std = fixed.train.mean(dim=0).to(device), fixed.train.std(dim=0).to(device)
-    std = std.clamp_min(1e-6)
+    mean, std = (moment.to(device) for moment in moments(fixed.train))
     classifier = linear_classifier(fixed.train.shape[1], len(data.classes), generator=Generator())
     nn.init.zeros_(classifier.weight)
     classifier.to(device)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 TOLERANCE = 1e-5  # how far, as a share, the loss may be above its minimum
 ROUNDS, ITERATIONS = 20, 20  # at most; of L-BFGS between two looks at the curvature
-ROWS = 8192  # images at a time: more than these have no room beside their features
+ROWS = 4096  # images at a time: more than these have no room beside their features
 
 Part = tuple[Tensor, Tensor]  # standardised h (n, features), class numbers (n,)
 
@@ -69,13 +69,15 @@ def _loss_and_gradient(parts: Sequence[Part], weights: Tensor, l2: float) -> tup
 def _root_of_curvature(parts: Sequence[Part], weights: Tensor, l2: float) -> Tensor:
     """Lower triangle L (features + 1, features + 1), float64: L L^T is the mean Hessian."""
     size, total = len(weights), sum(len(y) for _, y in parts)
-    hessian = torch.zeros(size, size, dtype=torch.float64, device=weights.device)
+    place = "cpu" if weights.device.type == "mps" else weights.device  # that has no float64
+    hessian = torch.zeros(size, size, dtype=torch.float64, device=place)
     for x, _ in _rows(parts):
         p = logits_of(x, weights).softmax(dim=1)
         x = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)  # (n, features + 1)
-        hessian += (x * (p * (1 - p)).mean(dim=1, keepdim=True)).T @ x / total
+        hessian += ((x * (p * (1 - p)).mean(dim=1, keepdim=True)).T @ x / total).to(hessian)
     diagonal = hessian.diagonal()
-    diagonal += l2 + 10 * torch.finfo(weights.dtype).eps * diagonal.max()  # what rounding may take
+    diagonal += 10 * torch.finfo(weights.dtype).eps * diagonal.max()  # what rounding may take
+    diagonal[:-1] += l2  # not of the bias
     return torch.linalg.cholesky(hessian)
 
 

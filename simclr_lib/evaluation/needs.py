@@ -52,7 +52,7 @@ def probe_memory(
     it. The vote of the nearest neighbours comes after that, and takes some rows of similarities.
     """
     held = 4 * features * (train + validation + test)
-    neighbours = 80_000_000 + 4 * train if train * test > 2**23 else 10 * train * test
+    neighbours = 4 * min(2**23, train * test) + 4 * train
     if probe == "SGD":
         return held + neighbours
     size = features + 1
@@ -60,7 +60,7 @@ def probe_memory(
     copies = number * features * (train + validation)
     if number == 8:
         copies += 4 * features * train  # on its way to float64
-    rows = min(ROWS, train)
+    rows = min(ROWS, max(train, validation, test))
     work = number * rows * (3 * classes + 2 * size) + 8 * 4 * size**2
     work += number * (2 * ITERATIONS + 8) * size * classes
     return held + max(copies + work, neighbours)

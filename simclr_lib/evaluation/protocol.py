@@ -6,6 +6,7 @@ validation (Section 2.3, appendices B.6 and B.8).
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from ..config import Config
@@ -34,11 +35,12 @@ def evaluate(
     metrics = _probe("linear", encoder, found, data, config)
     metrics |= {"knn": knn(found), "largest_class": largest_class(found.test_labels)}
     if head is not None:
-        if any(True for _ in head.parameters()):
-            both = _Both(encoder, head)
-            metrics |= _probe("linear_z", both, project(found, head), data, config)
-        else:  # no head: z is h
-            metrics["linear_z"] = metrics["linear"]
+        z = project(found, head)
+        if torch.equal(z.test, found.test):  # no head: z is h
+            of_h = {name: value for name, value in metrics.items() if name.startswith("linear")}
+            metrics |= {name.replace("linear", "linear_z"): of_h[name] for name in of_h}
+        else:
+            metrics |= _probe("linear_z", _Both(encoder, head), z, data, config)
         match = contrastive(encoder, head, data.test, config)
         metrics["entropy"] = match.entropy.item()
         metrics["contrastive_accuracy"] = 100 * match.accuracy.item()

@@ -16,7 +16,7 @@ class Scores(NamedTuple):
     """Percent of the images of a part."""
 
     accuracy: float  # whose class is the first guess
-    top5: float  # ... is among five guesses; 100 with five classes or fewer
+    top5: float  # ... is among five guesses
     per_class: float  # the mean over the classes that occur of the accuracy within each
 
 

@@ -57,7 +57,8 @@ class Termination:
             for number, handler in self.before.items():
                 signal.signal(number, handler)
             self.entered = False
-            if self.asked and kind is not KeyboardInterrupt:
+            waited = kind is not KeyboardInterrupt or self.number != signal.SIGINT
+            if self.asked and waited:
                 os.kill(os.getpid(), self.number)
 
     def now(self) -> None:

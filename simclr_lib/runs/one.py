@@ -43,7 +43,7 @@ def make(config: Config, report: Report | None = None) -> None:
     head = getattr(method, "head", None)
     metrics = {} if failed else evaluate(method, images, config, head)
     metrics["parameters_M"] = parameter_count(method.encoder) / 1e6
-    records.add(config, metrics, run, **failed)
+    records.add(config, metrics, run, data=images, **failed)
     files.forget(config, images)
 
 

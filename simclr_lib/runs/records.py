@@ -19,6 +19,8 @@ from typing import Any
 from .. import paths
 from ..config import Config
 from ..data.catalog import CERTAIN
+from ..data.fingerprint import fingerprint_of
+from ..data.images import Data
 from ..identity import identity, name_of, run_ids
 from ..identity import read as parameters_read
 from ..machine import devices
@@ -62,14 +64,24 @@ def write(record: dict[str, Any], directory: Path, name: str) -> Path:
     return path
 
 
-def add(config: Config, metrics: dict[str, float], run: Any = None, **more: Any) -> dict[str, Any]:
+def add(
+    config: Config,
+    metrics: dict[str, float],
+    run: Any = None,
+    *,
+    data: Data | None = None,
+    **more: Any,
+) -> dict[str, Any]:
     """Record one run in the user's pool; a repetition replaces its earlier record.
 
-    `run` is what `train` returned, `more` are further fields.
+    `run` is what `train` returned; where there is none `data` is what was judged, by default the
+    data set that `config` names. `more` are further fields.
     """
+    found = fingerprint_of(data, config) if data is not None else ""
     if run is not None:
+        found = run.data
         more |= {"history": run.history, "seconds": round(run.seconds, 1), **(run.facts or {})}
-    record = make(config, metrics, run.data if run is not None else "", **more)
+    record = make(config, metrics, found, **more)
     write(record, _folder(config), record["id"])
     return record
 

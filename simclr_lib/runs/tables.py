@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..config import Config
-from ..identity import identities
+from ..identity import identities, name_of
 from . import records
 
 if TYPE_CHECKING:
@@ -27,52 +27,74 @@ def table(
     Columns: the `axes`, which name parameters; one for each of `columns`, made from the job (a name
     for a plot, say); method, seed, source ("reference" or "yours"), precision; the `metrics`; for
     figures `value`, the first of them, and `kind`, the source; `failed`, true of a run that
-    diverged, which has no metrics. `config` says where the user's own records are; without, only
-    the committed ones are read. A JPEG copy of a data set counts as that data set. With precision
-    "auto" a job has the user's records of the numbers that "auto" means on this machine, and the
-    reference runs of any.
+    diverged, which has no metrics; `run`, a name that the runs of all seeds and precisions share.
+    `config` says where the user's own records are; without, only the committed ones are read. A
+    JPEG copy of a data set counts as that data set. With precision "auto" a job has the user's
+    records of the numbers that "auto" means on this machine, and the reference runs of any.
     """
     import pandas as pd
 
+    own = [name for name in axes if name not in ("method", "seed", "precision")]  # always there
     sought = identities(jobs)
-    wanted: dict[tuple, dict[tuple, int]] = {}  # jobs that differ in the seed are one row's
-    labels = [
-        (*(getattr(job, name) for name in axes), *(make(job) for make in columns.values()))
-        for job in jobs
-    ]
-    for index, (found, label) in enumerate(zip(sought, labels, strict=True)):
-        wanted.setdefault(_key(found), {}).setdefault(label, index)
+    wanted: dict[tuple, dict[tuple, list[int]]] = {}  # by run, by label in the table: which jobs
+    for index, (job, found) in enumerate(zip(jobs, sought, strict=True)):
+        label = tuple(getattr(job, name) for name in own)
+        label += tuple(make(job) for make in columns.values())
+        wanted.setdefault(_key(found), {}).setdefault(label, []).append(index)
     rows = []
     for record in records.read(config):
-        for label, place in wanted.get(_key(record["identity"]), {}).items():
-            job, precision = jobs[place], record["identity"]["precision"]
-            any_will_do = job.precision == "auto" and record["source"] == "reference"
-            if precision != sought[place]["precision"] and not any_will_do:
-                continue
+        key = _key(record["identity"])
+        places = _places(record, wanted.get(key, {}), jobs, sought)
+        for label, place in places.items():
             values = [record["metrics"].get(name) for name in metrics]
             rows.append(
                 [place, *label]
-                + [record[name] for name in ("method", "seed", "source")]
-                + [precision, *values, values[0], record["source"], "failed" in record]
+                + [record[name] for name in ("method", "seed", "source", "precision")]
+                + [*values, values[0], record["source"], "failed" in record, name_of(dict(key))]
             )
-    names = [*axes, *columns, "method", "seed", "source", "precision", *metrics]
-    names += ["value", "kind", "failed"]
+    names = [*own, *columns, "method", "seed", "source", "precision", *metrics]
+    names += ["value", "kind", "failed", "run"]
     rows.sort(key=lambda row: row[0])
     return pd.DataFrame([row[1:] for row in rows], columns=names)
 
 
-def summary(found: pd.DataFrame, *by: str, metric: str = "linear") -> pd.DataFrame:
-    """Mean, standard deviation and number of seeds of a metric for every value of `by`.
+def _places(
+    record: dict[str, Any],
+    labels: dict[tuple, list[int]],
+    jobs: Sequence[Config],
+    sought: Sequence[dict[str, Any]],
+) -> dict[tuple, int]:
+    """Under which labels a record stands, each with the first of the jobs that it answers.
 
-    And `diverged`, how many more seeds have no result. A seed that both a reference run and one of
-    the user's has counts once, as the user's; runs in other numbers than the user's (bfloat16,
-    float32) are left out where there are both.
+    If one of them asks for the seed of the record, those that ask for others do not count.
     """
+    fits: dict[tuple, list[int]] = {}
+    for label, places in labels.items():
+        for place in places:
+            any_will_do = jobs[place].precision == "auto" and record["source"] == "reference"
+            if any_will_do or record["precision"] == sought[place]["precision"]:
+                fits.setdefault(label, []).append(place)
+    same = {
+        label for label, places in fits.items()
+        if any(jobs[place].seed == record["seed"] for place in places)
+    }  # fmt: skip
+    return {label: places[0] for label, places in fits.items() if label in same or not same}
+
+
+def summary(found: pd.DataFrame, *by: str, metric: str = "linear") -> pd.DataFrame:
+    """Mean, standard deviation and number of runs of a metric for every value of `by`.
+
+    And `diverged`, how many more have no result. A seed that both a reference run and one of the
+    user's has counts once, as the user's; runs in other numbers than the user's (bfloat16, float32)
+    are left out where there are both. Raises `ValueError` without `by`.
+    """
+    if not by:
+        raise ValueError("by=() is not valid; it must be one or more columns of the table")
     latest = found.assign(place=range(len(found))).sort_values("source", kind="stable")
-    one = latest.drop_duplicates([*by, "method", "seed"], keep="last")
-    last = one.groupby([*by, "method"], sort=False, dropna=False)["precision"].transform("last")
+    one = latest.drop_duplicates([*by, "run", "seed"], keep="last")
+    last = one.groupby([*by, "run"], sort=False, dropna=False)["precision"].transform("last")
     one = one[one["precision"] == last].sort_values("place")
-    grouped = one.groupby(list(by), sort=False)
+    grouped = one.groupby(list(by), sort=False, dropna=False)
     means = grouped[metric].agg(mean="mean", std="std", seeds="count")
     return means.assign(diverged=grouped["failed"].sum()).reset_index()
 

@@ -123,7 +123,7 @@ def places(config: Config, data: Data | None = None) -> Places:
 
     One for each method, set of parameters and content of the data; the record has the same name.
     """
-    found = identity(config, fingerprint_of(data) if data else "")
+    found = identity(config, fingerprint_of(data, config) if data else "")
     run, folder = name_of(found), output_dir(config)
     checkpoint, weights = (folder / kind / f"{run}.pt" for kind in ("checkpoints", "weights"))
     return Places(run, found["data"], checkpoint, weights)
@@ -161,7 +161,10 @@ def resume(own: Places, method: nn.Module, optimizer: Optimizer) -> dict[str, An
 
 
 def forget(config: Config, data: Data | None = None) -> None:
-    """Remove the checkpoint of a run, so that it is trained anew when it is asked for again."""
+    """Remove the checkpoint of a run, so that it is trained anew when it is asked for again.
+
+    Of a class of your own: `forget(config.of_method(NAME))`.
+    """
     remove(places(config, data).checkpoint)
 
 
