@@ -134,11 +134,6 @@ def checkpoint_path(config: Config, data: Data | None = None) -> Path:
     return places(config, data).checkpoint
 
 
-def weights_path(config: Config, data: Data | None = None) -> Path:
-    """Where the weights of a finished run are."""
-    return places(config, data).weights
-
-
 def save_run(own: Places, state: dict[str, Any]) -> None:
     """Write the checkpoint of a run; see `resume` for what `state` holds."""
     save(own.checkpoint, {"run": own.run, **state})
