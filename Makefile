@@ -18,7 +18,7 @@ tutorial: $(BIN)/.ready ## train SimCLR in the first notebook (about 3 minutes a
 	@echo
 	@echo "The executed notebook: runs/00_start_here.ipynb (open it with: make lab)"
 	@echo "Its figures:           runs/figures/"
-	@echo "Its records:           runs/start_here/"
+	@echo "Its records:           runs/records/"
 
 test: $(BIN)/.ready ## run all tests: lint, library, notebooks (about 20 minutes after set-up)
 	$(MAKE) --no-print-directory lint

@@ -226,7 +226,7 @@ def test_every_figure_is_drawn_and_closed():
     ]
     assert all(figure.axes for figure in made)
     assert len(made[-2].axes) == 1, "a panel without rows is left out"
-    assert [t.get_text() for t in made[-1].axes[0].texts] == ["55.0", "10.0"]
+    assert [t.get_text() for t in made[-1].axes[0].texts] == ["★55.0", "10.0"]
     assert plt.get_fignums() == []
 
 

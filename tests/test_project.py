@@ -19,7 +19,9 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook
 from papermill.inspection import inspect_notebook
 
+from simclr_lib import paths
 from simclr_lib.config import Config
+from simclr_lib.runs import records
 from simclr_lib.train import files as checkpoints
 from tests import readme
 
@@ -70,6 +72,10 @@ def test_notebook_is_executed_tidy_and_parameterised(path):
     for cell in code:
         assert cell.source.count("\n") < 15, cell.source
         for output in cell.outputs:
+            if "image/png" in output.get("data", {}):  # by `figures.described`
+                about = output.metadata["image/png"]
+                assert len(about["alt"]) > 20
+                assert about["width"] == 560
             assert output.output_type != "error"
             assert output.get("name") != "stderr", output.get("text")
     text = path.read_text()
@@ -201,6 +207,14 @@ def test_commands_and_files_named_in_the_readme_exist():
             assert (ROOT / link).exists(), link
     for module in re.findall(r"`([\w/]+\.py)`", text):
         assert (ROOT / "simclr_lib" / module).exists(), module
+
+
+def test_make_tutorial_says_where_figures_and_records_are():
+    said = re.findall(r"@echo .*?(runs/[\w./]+)", (ROOT / "Makefile").read_text())
+    config = Config.create("quick")
+    record = records.path_of(config)
+    wanted = [paths.figure(config, "start_here_tsne").parent, record.parent]
+    assert [ROOT / place for place in said] == [ROOT / "runs/00_start_here.ipynb", *wanted], said
 
 
 @pytest.mark.parametrize("name", readme.TABLES)

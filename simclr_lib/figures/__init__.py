@@ -1,21 +1,29 @@
 """Every figure of the suite. Functions take tensors or records and return a closed `Figure`.
 
-Matplotlib is imported when the first figure is drawn.
+Matplotlib and seaborn are imported when the first figure is drawn.
 """
 
-from .curves import accuracy_bars, similarity_matrix, training_curves, tsne
+from .curves import accuracy_bars, training_curves
+from .described import described, save
+from .grids import heat_maps, similarity_matrix
+from .maps import tsne
 from .pictures import image_grid, overview, views_gallery
-from .style import LINES, MARKERS, OURS, STYLE, save
-from .sweeps import heat_maps, sweep
+from .style import GREY, LINES, MARKERS, SIMCLR, STYLE, WIDTH, legend_below, looks
+from .sweeps import sweep
 
 __all__ = [
+    "GREY",
     "LINES",
     "MARKERS",
-    "OURS",
+    "SIMCLR",
     "STYLE",
+    "WIDTH",
     "accuracy_bars",
+    "described",
     "heat_maps",
     "image_grid",
+    "legend_below",
+    "looks",
     "overview",
     "save",
     "similarity_matrix",

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from .. import checks
-from .style import OURS, check_runs, styled, subplots
+from .described import described
+from .style import LETTER, WIDTH, check_runs, folded, looks, styled, subplots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,27 +43,40 @@ def _check_views(images: Tensor, views: Sequence[Tensor]) -> None:
         _check_pictures(f"views[{index}]", batch, len(images))
 
 
+def _headline(figure: Any, title: str) -> None:
+    figure.suptitle(folded(title, WIDTH, 10), x=0.01, ha="left", fontweight="bold", fontsize=10)
+
+
 @styled
 def image_grid(images: Tensor, names: Sequence[str], title: str, columns: int = 10) -> Figure:
-    """One image a column, (n, 3, H, W), with its name above; at most `columns` in a row.
+    """One image a column, (n, 3, H, W), with its name above.
 
-    Raises `ValueError` unless there is a name for each image.
+    At most `columns` in a row, fewer where the longest name needs the room. Raises `ValueError`
+    unless there is a name for each image.
     """
     _check_pictures("images", images)
     checks.whole("columns", columns, 1)
     if len(names) != len(images):
         checks.refuse("names", names, f"{len(images)} names, one for each image")
-    columns = min(len(images), columns)
+    longest = max(len(line) for name in names for line in name.split("\n")) * LETTER + 0.1
+    columns = _even(min(len(images), columns), int(WIDTH / longest), columns)
     rows = -(-len(images) // columns)
-    figure, axes = subplots(rows, columns, (columns, 1.2 * rows + 0.4))
+    figure, axes = subplots(rows, columns, rows * (0.92 * WIDTH / columns + 0.22) + 0.3)
     for axis in axes.flat:
         axis.axis("off")
     for axis, image, name in zip(axes.flat, images, names, strict=False):
         _show(axis, image)
-        axis.set_title(name, fontsize=8, fontweight="normal", loc="center")
-    figure.suptitle(title, x=0.02, ha="left", fontweight="bold", fontsize=11)
-    figure.tight_layout()
-    return figure
+        axis.set_title(name, fontsize=9, fontweight="normal", loc="center", pad=3)
+    _headline(figure, title)
+    return described(figure, f"{title}: {len(images)} pictures. {', '.join(names)}.")
+
+
+def _even(wanted: int, fit: int, line: int) -> int:
+    """How many columns: as wanted if they fit, else as many as fit, in lines of equal length."""
+    if wanted <= fit or fit < 2:
+        return max(1, min(wanted, fit))
+    parts = -(-wanted // fit)  # a line of `line` pictures becomes so many
+    return -(-wanted // parts)
 
 
 @styled
@@ -72,16 +86,19 @@ def views_gallery(images: Tensor, views: Sequence[Tensor], title: str) -> Figure
     Raises `ValueError` for other shapes.
     """
     _check_views(images, views)
-    rows = [images, *views]
-    figure, axes = subplots(len(rows), len(images), (len(images), len(rows) + 0.4))
-    for index, (line, batch) in enumerate(zip(axes, rows, strict=True)):
+    names = ["image", *(f"view {index}" for index in range(1, len(views) + 1))]
+    size = (WIDTH - 0.6) / len(images)
+    figure, axes = subplots(len(names), len(images), size * len(names) + 0.4)
+    _rows_of_pictures(axes, names, [images, *views])
+    _headline(figure, title)
+    return described(figure, f"{title}: {len(images)} pictures, and below each its views.")
+
+
+def _rows_of_pictures(axes: Any, names: Sequence[str], rows: Sequence[Tensor]) -> None:
+    for name, line, batch in zip(names, axes, rows, strict=True):
         for axis, image in zip(line, batch, strict=True):
             _show(axis, image)
-        label = f"view {index}" if index else "image"
-        line[0].set_ylabel(label, rotation=0, ha="right", va="center")
-    figure.suptitle(title, x=0.02, ha="left", fontweight="bold", fontsize=11)
-    figure.tight_layout()
-    return figure
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center")
 
 
 @styled
@@ -99,24 +116,24 @@ def overview(
     if len(views) != 2:
         checks.refuse("views", views, "two views of every image")
     check_runs(rows)
-    figure = plt.figure(figsize=(10, 3.1), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(1.15, 1))
-    left.suptitle("Which of these are views of the same picture?", fontweight="bold", fontsize=11)
-    axes = left.subplots(3, len(images), squeeze=False)
-    for name, line, batch in zip(
-        ("picture", "view 1", "view 2"), axes, [images, *views], strict=True
-    ):
-        for axis, image in zip(line, batch, strict=True):
-            _show(axis, image)
-        line[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    axis = right.subplots()
-    means = [np.mean(values) for values in rows.values()]
-    axis.bar(range(len(rows)), means, color=OURS, alpha=0.75, width=0.6)
-    for place, (mean, values) in enumerate(zip(means, rows.values(), strict=True)):
-        axis.plot([place] * len(values), values, "o", color="black", ms=4, mfc="white")
-        axis.text(place, max(values) + 2, f"{mean:.0f} %", ha="center", fontsize=10)
+    size = (WIDTH - 0.6) / len(images)
+    heights = (3 * size + 0.4, 2.4)
+    figure = plt.figure(figsize=(WIDTH, sum(heights)), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=heights)
+    _headline(top, "Which of these are views of the same picture?")
+    axes = top.subplots(3, len(images), squeeze=False)
+    _rows_of_pictures(axes, ("picture", "view 1", "view 2"), [images, *views])
+    axis = bottom.subplots()
+    said = []
+    for place, (name, look) in enumerate(looks(list(rows)).items()):
+        mean = np.mean(rows[name])
+        axis.bar(place, mean, color=look["color"], alpha=0.75, width=0.6)
+        axis.plot([place] * len(rows[name]), rows[name], "o", color="black", ms=4, mfc="white")
+        axis.text(place, max(rows[name]) + 5, f"{mean:.0f} %", ha="center")
+        said.append(f"{name} {mean:.0f} %")
     axis.set_xticks(range(len(rows)), [name.replace(", ", "\n") for name in rows])
-    axis.set(title="What was learned, read by a linear classifier", ylim=(0, 108))
-    axis.set_ylabel("test accuracy, %")
+    axis.set(title="What was learned, read by a linear classifier", ylim=(0, 118))
+    axis.set(ylabel="test accuracy, %", yticks=range(0, 101, 25))
     axis.grid(axis="x", visible=False)
-    return figure
+    alt = f"{len(images)} pictures with two random views of each; below, bars of accuracy: "
+    return described(figure, alt + ", ".join(said) + ".")

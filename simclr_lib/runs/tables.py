@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..config import Config
-from ..identity import identities, name_of
+from ..identity import identities, identity, name_of
 from . import records
 
 if TYPE_CHECKING:
@@ -27,7 +30,8 @@ def table(
     Columns: the `axes`, which name parameters; one for each of `columns`, made from the job (a name
     for a plot, say); method, seed, source ("reference" or "yours"), precision; the `metrics`; for
     figures `value`, the first of them, and `kind`, the source; `failed`, true of a run that
-    diverged, which has no metrics; `run`, a name that the runs of all seeds and precisions share.
+    diverged, which has no metrics; `run`, a name that the runs of all seeds and precisions share;
+    `untrained`, the mean `value` of such encoders before training, where there are records of them.
     `config` says where the user's own records are; without, only the committed ones are read. A
     JPEG copy of a data set counts as that data set. With precision "auto" a job has the user's
     records of the numbers that "auto" means on this machine, and the reference runs of any.
@@ -41,9 +45,15 @@ def table(
         label = tuple(getattr(job, name) for name in own)
         label += tuple(make(job) for make in columns.values())
         wanted.setdefault(_key(found), {}).setdefault(label, []).append(index)
+    untrained = [
+        _key(identity(job.replace(method="random"), found["data"]))
+        for job, found in zip(jobs, sought, strict=True)
+    ]
+    floors: dict[tuple, list[float]] = {key: [] for key in untrained}
     rows = []
     for record in records.read(config):
         key = _key(record["identity"])
+        floors.get(key, []).append(record["metrics"].get(metrics[0], math.nan))
         places = _places(record, wanted.get(key, {}), jobs, sought)
         for label, place in places.items():
             values = [record["metrics"].get(name) for name in metrics]
@@ -55,7 +65,8 @@ def table(
     names = [*own, *columns, "method", "seed", "source", "precision", *metrics]
     names += ["value", "kind", "failed", "run"]
     rows.sort(key=lambda row: row[0])
-    return pd.DataFrame([row[1:] for row in rows], columns=names)
+    floor = [np.mean(floors[untrained[row[0]]] or [math.nan]) for row in rows]
+    return pd.DataFrame([row[1:] for row in rows], columns=names).assign(untrained=floor)
 
 
 def _places(
