@@ -15,7 +15,7 @@ from simclr_lib import data, evaluation, runs
 from simclr_lib.config import Config
 from simclr_lib.evaluation import linear, logistic, needs
 from simclr_lib.evaluation.scores import best_guesses, largest_class, scores
-from simclr_lib.machine import memory
+from simclr_lib.machine import groups, memory
 from simclr_lib.methods import build
 from simclr_lib.networks.resnet import feature_count
 from simclr_lib.runs import records
@@ -286,10 +286,10 @@ def test_limits_of_a_group_count(tmp_path, monkeypatch):
         (place / "memory.stat").write_text("anon 1000\ninactive_file 300\n")
         member = tmp_path / f"member{version}"
         member.write_text(f"{line}\n")
-        monkeypatch.setattr(memory, "GROUPS", tmp_path / str(version))
-        monkeypatch.setattr(memory, "MEMBERSHIP", member)
+        monkeypatch.setattr(groups, "GROUPS", tmp_path / str(version))
+        monkeypatch.setattr(groups, "MEMBERSHIP", member)
         assert memory.available() == 5000 - 1500 + 300
-    monkeypatch.setattr(memory, "MEMBERSHIP", tmp_path / "nothing")
+    monkeypatch.setattr(groups, "MEMBERSHIP", tmp_path / "nothing")
     assert memory.available() > 5000
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import json
 import os
 import re
@@ -76,6 +77,8 @@ def test_notebook_is_executed_tidy_and_parameterised(path):
                 about = output.metadata["image/png"]
                 assert len(about["alt"]) > 20
                 assert about["width"] == 560
+                picture = base64.b64decode(output.data["image/png"])
+                assert int.from_bytes(picture[16:20], "big") > 800  # pixels: 150 an inch
             assert output.output_type != "error"
             assert output.get("name") != "stderr", output.get("text")
     text = path.read_text()

@@ -17,7 +17,8 @@ import torch
 from simclr_lib import paths, runs
 from simclr_lib.config import Config
 from simclr_lib.identity import run_id
-from simclr_lib.runs import one, records, sweeps
+from simclr_lib.machine.threads import cores
+from simclr_lib.runs import one, records
 from simclr_lib.train import files as checkpoints
 
 
@@ -91,7 +92,7 @@ def test_processes_give_what_one_process_gives(config, tmp_path):
     found = {r["seed"]: r["metrics"] for r in records.read(config)}
     elsewhere = config.replace(output_dir=str(tmp_path / "other"))
     threads = torch.get_num_threads()
-    torch.set_num_threads(max(sweeps._cores() // 2, 1))  # as each of the two had
+    torch.set_num_threads(max(cores() // 2, 1))  # as each of the two had
     runs.run(runs.grid(elsewhere, seed=[0, 1]), processes=1)
     torch.set_num_threads(threads)
     assert {r["seed"]: r["metrics"] for r in records.read(elsewhere)} == found

@@ -28,7 +28,9 @@ def described(figure: Figure, alt: str) -> Figure:
     if not isinstance(alt, str) or not alt.strip():
         checks.refuse("alt", alt, "what the figure shows, in a sentence or two")
     plt.close(figure)
-    # IPython asks an object itself for what it shows, before it looks for a way to draw its kind.
+    figure.set_dpi(DPI)
+    # IPython asks an object itself for what it shows. Where Matplotlib is at home in a kernel, that
+    # draws the pixels, as many as the figure has; the text is ours in any case.
     vars(figure).update(alt=alt, _repr_mimebundle_=partial(_bundle, figure))
     return figure
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..config import Config
-from . import parallel, xla
+from . import parallel, threads, xla
 
 
 def choose(device: str = "auto") -> torch.device:
@@ -145,9 +145,8 @@ def describe(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     sets, limit = _instruction_sets()
     sets = [platform.machine(), *sets] + [f"(oneDNN limited to {limit})"] * bool(limit)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    threads = torch.get_num_threads()
-    return f"{device.type}, {threads} threads of {cores} cores, {' '.join(sets)}"
+    has = torch.get_num_threads()
+    return f"{device.type}, {has} threads of {threads.cores()} cores, {' '.join(sets)}"
 
 
 def peak_memory(device: torch.device) -> int:

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import psutil
 
-GROUPS, MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+from . import groups
+
+NAMES = {
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+    2: ("memory.max", "memory.current"),
+}  # by version
 
 
 def available() -> int:
@@ -18,21 +23,10 @@ def available() -> int:
 def _left_in_groups() -> list[int]:
     """Bytes that each limit above this process leaves; none where there are no such limits."""
     left = []
-    with contextlib.suppress(OSError):
-        for line in MEMBERSHIP.read_text().splitlines():
-            _, kinds, path = line.split(":", 2)
-            if kinds == "":  # version 2: one tree for all
-                root, names = GROUPS, ("memory.max", "memory.current")
-            elif "memory" in kinds.split(","):
-                root, names = GROUPS / "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes")
-            else:
-                continue
-            here = root / path.lstrip("/")
-            for place in (here, *here.parents):
-                if place.is_relative_to(root):
-                    with contextlib.suppress(OSError, ValueError):  # "max" is no number
-                        limit, used = (int((place / name).read_text()) for name in names)
-                        left.append(max(limit - used + _reclaimable(place), 0))
+    for place, version in groups.around("memory"):
+        with contextlib.suppress(OSError, ValueError):  # "max" is no number
+            limit, used = (int((place / name).read_text()) for name in NAMES[version])
+            left.append(max(limit - used + _reclaimable(place), 0))
     return left
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 import torch.multiprocessing
 
-from . import parallel
+from . import parallel, threads
 from .preemption import Termination
 from .progress import unheard
 
@@ -147,8 +147,7 @@ def _work(rank: int, processes: int, meeting: str, writer: Any, *, gpus: bool) -
     """What a worker does, in its own process."""
     follow_parent()
     if processes > 1 and "OMP_NUM_THREADS" not in os.environ:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        torch.set_num_threads(max((cores or 1) // processes, 1))
+        torch.set_num_threads(max(threads.cores() // processes, 1))
 
     def send(*message: Any) -> None:
         with contextlib.suppress(OSError):  # nobody listens any more: there is still to save

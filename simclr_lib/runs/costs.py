@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 from ..config import Config
 from ..data.images import Data
 from ..evaluation.needs import check
-from ..machine import devices, workers
+from ..machine import devices, threads, workers
 from ..methods import build
 from ..schedule import total_steps
-from ..train.loop import set_up
+from ..train.loop import set_up, stream
 from ..train.update import update
-from ..views.batches import batches
 from .jobs import not_recorded, work
 
 
@@ -42,12 +41,11 @@ def estimate(config: Config, data: Data, measured: int = 4) -> Cost:
         config = config.replace(batch_size=size, chunk_size=0)
     device, dtype, optimizer = set_up(config, method)
     warm, times = 2, []  # the first updates build caches and are not counted
-    stream = batches(
-        images, method.branches(), config, device, 0, warm + measured, prepare=method.prepare
-    )
-    for step, batch in enumerate(stream):
-        update(method, optimizer, batch, step, total, dtype, chunks).tolist()
-        times.append(time.perf_counter())
+    last = warm + measured + threads.DEPTH  # to the end, views are made beside
+    with stream(config, images, method, device, 0, last) as made:
+        for step, batch in zip(range(warm + measured), made, strict=False):
+            update(method, optimizer, batch, step, total, dtype, chunks).tolist()
+            times.append(time.perf_counter())
     seconds = (times[-1] - times[warm - 1]) / measured * total
     return Cost(total, seconds, devices.peak_memory(device))
 

@@ -8,7 +8,6 @@ each in a process with one thread: small networks leave more threads idle.
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import torch
 
 from ..config import Config
-from ..machine import devices, workers
+from ..machine import devices, threads, workers
 from ..machine.preemption import Termination
 from ..machine.progress import Progress
 from ..machine.versions import commit
@@ -43,7 +42,7 @@ def run(jobs: Sequence[Config], label: str = "sweep", processes: int = 0) -> Non
         return
     commit()  # the code that runs is that of the beginning
     if processes == 0:
-        processes = min(_cores(), 8) if _on_cpu(todo) and not _together(todo) else 1
+        processes = min(threads.cores(), 8) if _on_cpu(todo) and not _together(todo) else 1
     line, processes = _Whole(label, todo), min(processes, len(todo))
     if processes == 1:
         for index, job in enumerate(todo):
@@ -59,10 +58,6 @@ def _on_cpu(jobs: Sequence[Config]) -> bool:
 
 def _together(jobs: Sequence[Config]) -> bool:
     return any(devices.processes(job) > 1 for job in jobs)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Whole(Progress):
@@ -102,7 +97,7 @@ def _run_in_processes(jobs: Sequence[Config], processes: int, line: _Whole) -> N
     line.done = context.Array("d", len(jobs), lock=False)
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
-        processes, context, _begin, (line.done, max(_cores() // processes, 1))
+        processes, context, _begin, (line.done, max(threads.cores() // processes, 1))
     )
     with Termination() as termination:
         try:
@@ -127,11 +122,11 @@ def _end(pool: ProcessPoolExecutor, others: set) -> None:
     workers.end([w for w in multiprocessing.active_children() if w not in others], workers.PATIENCE)
 
 
-def _begin(done: Any, threads: int) -> None:
+def _begin(done: Any, number: int) -> None:
     global _done
     _done = done
     workers.follow_parent()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(number)
 
 
 def _make_in_process(index: int, job: Config) -> int:

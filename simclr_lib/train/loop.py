@@ -6,8 +6,10 @@ batch: where `parallel` has several processes, each calls the same functions.
 
 from __future__ import annotations
 
+import contextlib
 import time
 import zlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -15,11 +17,11 @@ import torch
 from ..checks import refuse
 from ..config import Config
 from ..data.images import Data, ImageFiles, ImageSet
-from ..machine import devices, parallel
+from ..machine import devices, parallel, threads
 from ..machine.preemption import Termination
 from ..machine.progress import Report, on_a_line, unheard
 from ..machine.versions import commit
-from ..methods import Method, build
+from ..methods import Batch, Method, build
 from ..paths import output_dir, writable
 from ..schedule import total_steps, warmup_cosine, warmup_steps
 from ..views.batches import batches
@@ -95,6 +97,23 @@ def set_up(config: Config, method: Method) -> Place:
     return Place(device, devices.number_format(device, config.precision), optimizer)
 
 
+@contextlib.contextmanager
+def stream(
+    config: Config,
+    images: ImageSet | ImageFiles,
+    method: Method,
+    device: torch.device,
+    first: int,
+    last: int,
+) -> Iterator[Iterator[Batch]]:
+    """The batches of updates `first` to `last` - 1, and inside as many threads as suit them."""
+    branches, prepare = method.branches(), method.prepare
+    with threads.of_run(config, device) as ahead:
+        made = batches(images, branches, config, device, first, last, prepare=prepare, ahead=ahead)
+        with contextlib.closing(made):
+            yield made
+
+
 def _train(
     config: Config,
     images: ImageSet | ImageFiles,
@@ -124,11 +143,11 @@ def _train(
     def spent() -> float:
         return before + time.perf_counter() - begun
 
-    with Termination() as termination:
-        stream = batches(
-            images, method.branches(), config, device, first, total, prepare=method.prepare
-        )
-        for step, batch in enumerate(stream, start=first):
+    with (
+        stream(config, images, method, device, first, total) as made,
+        Termination() as termination,
+    ):
+        for step, batch in enumerate(made, start=first):
             rate = warmup_cosine(step, config.learning_rate, warmup, total)
             for group in optimizer.param_groups:
                 group["lr"] = devices.number(rate, device)

@@ -7,6 +7,7 @@ anywhere goes on with exactly the batches it would have seen.
 from __future__ import annotations
 
 import signal
+from collections import abc
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from ..config import Config
 from ..data.folders import report_bad_files
 from ..data.images import ImageFiles, ImageSet
-from ..machine import devices, parallel
+from ..machine import devices, parallel, threads
 from .draws import OwnRows, Random
 from .views import Batch, Branch, center_view, distort, first_crop, make_views, shared_crop, view
 
@@ -66,13 +67,15 @@ def batches(
     *,
     prepare: Prepare | None = None,
     own: bool = True,
-) -> Iterator[Batch]:
+    ahead: bool = False,
+) -> abc.Generator[Batch, None, None]:
     """The batches of updates `first` to `last` - 1 on `device`: views, labels, which images.
 
     A view for each branch, float32 (N, 3, S, S); labels and index int64 (N,). `prepare` may change
     a batch, with draws of its own from the same generator. Of `config` count `batch_size`, `seed`
     and `workers`. Where several processes train together, each gets its `own` rows of the batch (on
-    XLA they become a part of the tensor of all), or if that is false all, as if it were alone.
+    XLA they become a part of the tensor of all), or if that is false all, as if it were alone. Of
+    images in memory, another thread makes the next views `ahead`.
     Raises `ValueError` if there are fewer images than a batch has.
     """
     if config.batch_size > len(images):
@@ -84,6 +87,7 @@ def batches(
         made = _file_batches(images, branches, config, device, order, first, own=own)
     else:
         made = _memory_batches(images, branches, config, device, order, first, own=own)
+        made = threads.ahead(made) if ahead else made
     for batch, generator in made:
         batch = prepare(batch, generator) if prepare else batch
         yield batch._replace(views=tuple(devices.spread(x) for x in batch.views))

@@ -1,0 +1,99 @@
+"""Threads of the CPU: how many the machine gives us, and how a run uses them.
+
+A network of few channels gains next to nothing by a second thread, and loses a factor of ten where
+another program wants that core. So it gets one, and others make the next views meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import threading
+from collections.abc import Iterator
+from typing import TypeVar
+
+import torch
+
+from ..config import Config
+from . import groups
+
+T = TypeVar("T")
+SMALL = 16  # channels of the stem, up to which a network has one thread
+DEPTH = 2  # batches that are made ahead
+
+
+def cores() -> int:
+    """Cores for this process: those of its affinity, or fewer if a cgroup gives less time."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, int(min([here, *_shares()])))
+
+
+def _shares() -> list[float]:
+    """Cores' worth of time that each limit above this process gives."""
+    shares = []
+    for place, version in groups.around("cpu"):
+        with contextlib.suppress(OSError, ValueError):  # "max" is no number
+            if version == 2:
+                quota, period = map(int, (place / "cpu.max").read_text().split())
+            else:
+                names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+                quota, period = (int((place / name).read_text()) for name in names)
+            if quota > 0:  # -1: no limit
+                shares.append(quota / period)
+    return shares
+
+
+@contextlib.contextmanager
+def of_run(config: Config, device: torch.device) -> Iterator[bool]:
+    """Inside, PyTorch has as many threads as a run should; whether others are left for the views.
+
+    `config.threads`, or if that is 0 one for a small network on a CPU, else as many as PyTorch has
+    and the machine gives. Afterwards PyTorch has as many as before.
+    """
+    before, asked = torch.get_num_threads(), config.threads
+    given = asked or min(before, cores())
+    small = device.type == "cpu" and config.base_channels * config.width <= SMALL
+    torch.set_num_threads(1 if small and not asked else given)
+    try:
+        yield small and torch.get_num_threads() < (cores() if asked else given)
+    finally:
+        torch.set_num_threads(before)
+
+
+def ahead(made: Iterator[T]) -> Iterator[T]:
+    """The items of `made`, each made by another thread while those before are in use.
+
+    An error comes where its item would have come. The thread ends when this is closed.
+    """
+    line: queue.Queue[tuple[list[T], BaseException | None]] = queue.Queue(DEPTH)
+    end = threading.Event()
+
+    def put(*message: object) -> None:
+        while not end.is_set():
+            with contextlib.suppress(queue.Full):
+                return line.put(message, timeout=0.1)  # type: ignore[arg-type]
+
+    def work() -> None:
+        try:
+            for item in made:
+                put([item], None)
+                if end.is_set():
+                    return
+            put([], None)
+        except BaseException as error:
+            put([], error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while True:
+            items, error = line.get()
+            if error is not None:
+                raise error
+            if not items:
+                return
+            yield items[0]
+    finally:
+        end.set()
+        thread.join()
