@@ -26,7 +26,15 @@ from simclr_lib.parameters import parameter
 from simclr_lib.runs import records
 from simclr_lib.train import NotFiniteError, train
 
-FREE = {"device", "processes", "precision", "workers", "checkpoint_minutes", "output_dir"}
+FREE = {
+    "device",
+    "processes",
+    "precision",
+    "workers",
+    "threads",
+    "checkpoint_minutes",
+    "output_dir",
+}
 FREE |= {"dataset", "data_dir", "mirror", "method", "preset", "recipe"}
 # Looked at for a branch that has no colour.
 HARMLESS = {("random", "brightness"), ("random", "color_strength")}

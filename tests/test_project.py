@@ -78,7 +78,7 @@ def test_notebook_is_executed_tidy_and_parameterised(path):
                 assert len(about["alt"]) > 20
                 assert about["width"] == 560
                 picture = base64.b64decode(output.data["image/png"])
-                assert int.from_bytes(picture[16:20], "big") > 800  # pixels: 150 an inch
+                assert int.from_bytes(picture[16:20], "big") > 650  # pixels: 150 an inch
             assert output.output_type != "error"
             assert output.get("name") != "stderr", output.get("text")
     text = path.read_text()

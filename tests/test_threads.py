@@ -1,4 +1,4 @@
-"""Threads: as many as the machine gives, one for a small network, views made beside it."""
+"""Threads: as many as the machine gives, or as asked, and then views made beside."""
 
 from __future__ import annotations
 
@@ -58,14 +58,13 @@ def test_cores_are_those_that_the_machine_gives(
 @pytest.mark.parametrize(
     ("changes", "given", "expected"),
     [
-        ({"base_channels": 8}, 4, (1, True)),
-        ({"base_channels": 8}, 1, (1, False)),  # one of several processes
-        ({"base_channels": 8, "width": 2.0}, 4, (1, True)),
-        ({"base_channels": 8, "width": 4.0}, 4, (4, False)),
-        ({"base_channels": 64}, 8, (4, False)),  # more than the machine has
-        ({"base_channels": 8, "threads": 3}, 4, (3, True)),
-        ({"base_channels": 8, "threads": 4}, 4, (4, False)),
-        ({"base_channels": 64, "threads": 6}, 4, (6, False)),  # as asked
+        ({}, 4, (4, False)),
+        ({}, 1, (1, False)),  # one of several processes
+        ({}, 8, (4, False)),  # more than the machine has
+        ({"threads": 1}, 4, (1, True)),
+        ({"threads": 3}, 1, (3, True)),
+        ({"threads": 4}, 4, (4, False)),
+        ({"threads": 6}, 4, (6, False)),  # as asked
     ],
 )
 def test_a_run_has_the_threads_that_suit_it_and_gives_them_back(has, changes, given, expected):
@@ -76,7 +75,7 @@ def test_a_run_has_the_threads_that_suit_it_and_gives_them_back(has, changes, gi
     with pytest.raises(KeyError), threads.of_run(Config.create("smoke"), CPU):
         raise KeyError
     assert torch.get_num_threads() == given
-    with threads.of_run(Config.create("smoke"), torch.device("meta")) as ahead:
+    with threads.of_run(Config.create("smoke", threads=1), torch.device("meta")) as ahead:
         assert not ahead  # only a CPU has cores to spare for views
 
 
@@ -142,19 +141,19 @@ def test_batches_made_ahead_are_the_same():
 
 
 @pytest.mark.parametrize("method", ["SimCLR", "rotation", "BYOL"])
-def test_training_gives_the_same_numbers_with_one_thread_or_several(has, tmp_path, method):
+def test_training_gives_the_same_numbers_whoever_makes_the_views(has, tmp_path, method):
     losses = []
-    for number in (1, 4):
-        torch.set_num_threads(number)
-        config = config_of(tmp_path / str(number), method=method)
+    for asked, given in ((0, 1), (1, 4)):
+        torch.set_num_threads(given)
+        config = config_of(tmp_path / str(asked), method=method, threads=asked)
         losses.append(train(config, data.load(config), report=lambda *_: None).history["loss"])
-        assert torch.get_num_threads() == number
+        assert torch.get_num_threads() == given
         assert not workers()
     assert losses[0] == losses[1]
 
 
 def test_a_run_that_diverges_leaves_no_thread(has, tmp_path):
-    config = config_of(tmp_path, base_learning_rate=1e30)
+    config = config_of(tmp_path, base_learning_rate=1e30, threads=1)
     with pytest.raises(NotFiniteError):
         train(config, data.load(config), report=lambda *_: None)
     assert not workers()
@@ -162,7 +161,7 @@ def test_a_run_that_diverges_leaves_no_thread(has, tmp_path):
 
 
 def test_an_estimate_uses_the_same_threads(has):
-    config = Config.create("smoke", device="cpu")
+    config = Config.create("smoke", device="cpu", threads=1)
     assert runs.estimate(config, data.load(config)).seconds > 0
     assert not workers()
     assert torch.get_num_threads() == has

@@ -14,7 +14,7 @@ def around(controller: str) -> Iterator[tuple[Path, int]]:
 
     None where there are no such groups.
     """
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
         for line in MEMBERSHIP.read_text().splitlines():
             _, kinds, path = line.split(":", 2)
             if kinds == "":  # version 2: one tree for all

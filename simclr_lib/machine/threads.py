@@ -1,7 +1,7 @@
 """Threads of the CPU: how many the machine gives us, and how a run uses them.
 
 A network of few channels gains next to nothing by a second thread, and loses a factor of ten where
-another program wants that core. So it gets one, and others make the next views meanwhile.
+another program wants that core. With `threads=1` another thread makes its next views meanwhile.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from ..config import Config
 from . import groups
 
 T = TypeVar("T")
-SMALL = 16  # channels of the stem, up to which a network has one thread
 DEPTH = 2  # batches that are made ahead
 
 
@@ -48,15 +47,13 @@ def _shares() -> list[float]:
 def of_run(config: Config, device: torch.device) -> Iterator[bool]:
     """Inside, PyTorch has as many threads as a run should; whether others are left for the views.
 
-    `config.threads`, or if that is 0 one for a small network on a CPU, else as many as PyTorch has
-    and the machine gives. Afterwards PyTorch has as many as before.
+    `config.threads`, or if that is 0 as many as PyTorch has and the machine gives. Afterwards
+    PyTorch has as many as before.
     """
-    before, asked = torch.get_num_threads(), config.threads
-    given = asked or min(before, cores())
-    small = device.type == "cpu" and config.base_channels * config.width <= SMALL
-    torch.set_num_threads(1 if small and not asked else given)
+    before, most = torch.get_num_threads(), cores()
+    torch.set_num_threads(config.threads or min(before, most))
     try:
-        yield small and torch.get_num_threads() < (cores() if asked else given)
+        yield device.type == "cpu" and 0 < config.threads < most
     finally:
         torch.set_num_threads(before)
 
