@@ -301,7 +301,7 @@ from simclr_lib import data
 from simclr_lib.config import Config
 from simclr_lib.train import train
 
-config = Config.create("smoke", output_dir=sys.argv[1], epochs=40, device="cpu", precision="fp32",
+config = Config.create("smoke", output_dir=sys.argv[1], epochs=160, device="cpu", precision="fp32",
                        num_images=128)
 def report(step, total, note):
     print(step, flush=True)
