@@ -1,7 +1,7 @@
 """Threads of the CPU: how many the machine gives us, and how a run uses them.
 
-A network of few channels gains next to nothing by a second thread, and loses a factor of ten where
-another program wants that core. With `threads=1` another thread makes its next views meanwhile.
+A network of few channels gains little by a second thread, and waits for it where another program
+wants that core. With `threads=1` another thread makes its next views meanwhile.
 """
 
 from __future__ import annotations
