@@ -8,13 +8,11 @@ from .described import described, save
 from .grids import heat_maps, similarity_matrix
 from .maps import tsne
 from .pictures import image_grid, overview, views_gallery
-from .style import GREY, LINES, MARKERS, SIMCLR, STYLE, WIDTH, legend_below, looks
+from .style import GREY, SIMCLR, STYLE, WIDTH, legend_below, looks
 from .sweeps import sweep
 
 __all__ = [
     "GREY",
-    "LINES",
-    "MARKERS",
     "SIMCLR",
     "STYLE",
     "WIDTH",
