@@ -63,6 +63,10 @@ class Method(nn.Module):
         """Loss and accuracy (0 to 1), scalars, from the outputs for *all* images of the batch."""
         raise NotImplementedError(f"{type(self).__name__} has no loss(outputs, labels)")
 
+    def guessing(self) -> float | None:
+        """The accuracy, 0 to 1, that guessing has in the task of `loss`; None: there is none."""
+        return None
+
     def after_step(self, step: int, total: int) -> None:
         """After update `step` of `total`; no gradients are recorded."""
 

@@ -54,6 +54,10 @@ class MoCoV2(Method):
             k = self.slow(key)
         return self.head(self.encoder(query)), k
 
+    def guessing(self) -> float:
+        """The key, or one of the K in the queue."""
+        return 1 / (1 + self.config.queue_size)
+
     def loss(self, outputs: tuple[Tensor, ...], labels: Tensor) -> tuple[Tensor, Tensor]:
         q, k = (F.normalize(z.float() if z.itemsize < 4 else z) for z in outputs)
         self.newest = k.detach()

@@ -37,6 +37,10 @@ class SimCLR(Method):
             return tuple(self.head(self.encoder(x)) for x in batch.views)
         return self.head(self.encoder(torch.cat(batch.views))).chunk(2)
 
+    def guessing(self) -> float:
+        """One of the N second views."""
+        return 1 / self.config.batch_size
+
     def loss(self, outputs: tuple[Tensor, ...], labels: Tensor) -> tuple[Tensor, Tensor]:
         z, config = torch.cat(outputs), self.config  # (2N, dim)
         found = contrastive_metrics(z.detach(), config.temperature, config.l2_normalize)

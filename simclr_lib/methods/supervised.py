@@ -29,6 +29,10 @@ class Supervised(Method):
     def forward(self, batch: Batch) -> tuple[Tensor, ...]:
         return (self.classifier(self.encoder(batch.views[0])),)  # (N, classes)
 
+    def guessing(self) -> float:
+        """One of the classes."""
+        return 1 / self.classifier.out_features
+
     def loss(self, outputs: tuple[Tensor, ...], labels: Tensor) -> tuple[Tensor, Tensor]:
         logits = outputs[0].float() if outputs[0].itemsize < 4 else outputs[0]
         return F.cross_entropy(logits, labels), (logits.argmax(1) == labels).float().mean()

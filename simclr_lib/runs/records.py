@@ -25,6 +25,7 @@ from ..identity import identity, name_of, run_ids
 from ..identity import read as parameters_read
 from ..machine import devices
 from ..machine.versions import code, commit, version
+from ..train.log import left_chance
 
 PACKAGES = ("torch", "torchvision", "torch_xla", "numpy", "scikit-learn")
 
@@ -75,12 +76,15 @@ def add(
     """Record one run in the user's pool; a repetition replaces its earlier record.
 
     `run` is what `train` returned; where there is none `data` is what was judged, by default the
-    data set that `config` names. `more` are further fields.
+    data set that `config` names. `more` are further fields. Of a run there
+    is also `left_chance`: the update at which it did, in its own task; null if it never did.
     """
     found = fingerprint_of(data, config) if data is not None else ""
     if run is not None:
         found = run.data
         more |= {"history": run.history, "seconds": round(run.seconds, 1), **(run.facts or {})}
+        if (guessing := run.method.guessing()) is not None:
+            more["left_chance"] = left_chance(run.history, guessing)
     record = make(config, metrics, found, **more)
     write(record, _folder(config), record["id"])
     return record

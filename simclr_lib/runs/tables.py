@@ -32,6 +32,7 @@ def table(
     figures `value`, the first of them, and `kind`, the source; `failed`, true of a run that
     diverged, which has no metrics; `run`, a name that the runs of all seeds and precisions share;
     `untrained`, the mean `value` of such encoders before training, where there are records of them.
+    If there is no record of any of the jobs, a line says so.
     `config` says where the user's own records are; without, only the committed ones are read. A
     JPEG copy of a data set counts as that data set. With precision "auto" a job has the user's
     records of the numbers that "auto" means on this machine, and the reference runs of any.
@@ -62,6 +63,8 @@ def table(
                 + [record[name] for name in ("method", "seed", "source", "precision")]
                 + [*values, values[0], record["source"], "failed" in record, name_of(dict(key))]
             )
+    if jobs and not rows:
+        print(f"no records of these {len(jobs)} runs on {jobs[0].dataset}; `runs.run` makes them")
     names = [*own, *columns, "method", "seed", "source", "precision", *metrics]
     names += ["value", "kind", "failed", "run"]
     rows.sort(key=lambda row: row[0])
@@ -95,9 +98,10 @@ def _places(
 def summary(found: pd.DataFrame, *by: str, metric: str = "linear") -> pd.DataFrame:
     """Mean, standard deviation and number of runs of a metric for every value of `by`.
 
-    And `diverged`, how many more have no result. A seed that both a reference run and one of the
-    user's has counts once, as the user's; runs in other numbers than the user's (bfloat16, float32)
-    are left out where there are both. Raises `ValueError` without `by`.
+    And `diverged`, how many more have no result; `learned`, how many of all are above `untrained`
+    ("2 of 3"), if the table has that column for this metric. A seed that both a reference run and
+    one of the user's has counts once, as the user's; runs in other numbers than the user's
+    (bfloat16, float32) are left out where there are both. Raises `ValueError` without `by`.
     """
     if not by:
         raise ValueError("by=() is not valid; it must be one or more columns of the table")
@@ -107,7 +111,15 @@ def summary(found: pd.DataFrame, *by: str, metric: str = "linear") -> pd.DataFra
     one = one[one["precision"] == last].sort_values("place")
     grouped = one.groupby(list(by), sort=False, dropna=False)
     means = grouped[metric].agg(mean="mean", std="std", seeds="count")
-    return means.assign(diverged=grouped["failed"].sum()).reset_index()
+    means = means.assign(diverged=grouped["failed"].sum())
+    if {"untrained", "value"} <= set(one) and one["value"].equals(one[metric]):  # what it is of
+        means["learned"] = [_learned(rows[metric], rows["untrained"]) for _, rows in grouped]
+    return means.reset_index()
+
+
+def _learned(values: pd.Series, untrained: pd.Series) -> str | None:
+    """How many of these runs are above the untrained encoder; None if that one is not known."""
+    return None if untrained.isna().any() else f"{(values > untrained).sum()} of {len(values)}"
 
 
 def _key(identity: dict[str, Any]) -> tuple:

@@ -37,6 +37,21 @@ class Run(NamedTuple):
         return getattr(self.method, "head", None)
 
 
+def left_chance(history: dict[str, list[float]], guessing: float) -> int | None:
+    """After how many updates a run has left chance; None: it never did.
+
+    From there on, at every log point, it is right at least twice as often as `guessing` (0 to 1)
+    is. That is about the task it is trained on, in which a shortcut counts as much as an insight.
+    """
+    left = None
+    for step, accuracy in zip(history["step"], history["accuracy"], strict=True):
+        if accuracy < 2 * guessing:
+            left = None
+        elif left is None:
+            left = int(step)
+    return left
+
+
 class NotFiniteError(RuntimeError):
     """The loss became infinite or not a number; the message names the step and what to try."""
 
