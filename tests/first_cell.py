@@ -27,14 +27,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 _address, _found = "{address}", find_spec("simclr_lib")
-_places = [Path.cwd(), *Path.cwd().parents, Path("simclr")]
-_places[:0] = [Path(_found.origin).parents[1]] if _found else []
-_clone = next((p for p in _places if (p / "simclr_lib" / "runs").exists()), None)
-if _clone is None or not (_clone / "reproductions" / "records").is_dir():
+_places = [Path(_found.origin).parents[1]] if _found else []
+_places += [Path.cwd(), *Path.cwd().parents]
+_clone = next((p for p in _places if (p / "reproductions/records").is_dir()), Path("simclr"))
+if not _clone.is_dir():
     assert _address, "no address yet: set it in pyproject.toml, run python -m tests.first_cell"
     print(f"simclr_lib and the records of our runs are fetched from {{_address}}")
     subprocess.run(["git", "clone", "--quiet", "--depth=1", _address, "simclr"], check=True)
-    _clone = Path("simclr")
 sys.path.insert(0, str(_clone.resolve()))"""
 
 

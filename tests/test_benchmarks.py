@@ -38,7 +38,7 @@ def test_ratios_are_taken_pair_by_pair():
 
 PROGRAMS = {
     "start_up": start_up.CODE,
-    "quick": quick.NOW,
+    "quick": quick.PROGRAM.format(**quick.NOW, changes={}, judged=True),
     "probes": probes.JUDGE.format(**probes.NOW, weights=""),
 }
 
@@ -52,10 +52,31 @@ def test_programs_of_their_own_import_what_there_is(program):
 
 
 def test_a_whole_run_is_timed_by_the_library_of_its_tree(tmp_path):
-    assert quick.seconds(quick.NOW, quick.ROOT, "smoke") > 0
+    program = quick.PROGRAM.format(**quick.NOW, changes={"epochs": 1}, judged=True)
+    found = quick.output(program, quick.ROOT, "smoke")
+    assert found["seconds"] > 0
+    assert 5 < found["linear"] < 60
     judge = probes.JUDGE.format(**probes.NOW, weights=probes.trained_parts("smoke", tmp_path))
     assert quick.seconds(judge, quick.ROOT, "smoke") > 0
     with pytest.raises(RuntimeError, match=rf"failed: (?s:.)*not all of {tmp_path}"):
-        quick.seconds(quick.NOW, tmp_path, "smoke")
+        quick.seconds(program, tmp_path, "smoke")
     with pytest.raises(RuntimeError, match="commit 0000000 is not in this copy"):
         quick.tree_of("0000000", tmp_path)
+
+
+def test_the_shortest_run_is_the_first_whose_median_passes(monkeypatch):
+    reached = {2: [90.0, 70.0, 60.0], 3: [85.0, 81.0, 20.0], 4: [99.0, 99.0, 99.0]}
+
+    def output(program, tree, preset):
+        changes = ast.literal_eval(program)
+        linear = reached[changes["epochs"]][changes["seed"]]
+        return {"linear": linear, "seconds": 10.0 * changes["epochs"] + changes["seed"]}
+
+    monkeypatch.setattr(quick, "output", output)
+    monkeypatch.setattr(quick, "PROGRAM", "{changes!r}")
+    assert quick.shortest({}, quick.ROOT, "quick") == (3, [30.0, 31.0, 32.0])
+    reached[3] = reached[2]
+    assert quick.shortest({}, quick.ROOT, "quick")[0] == 4
+    reached |= dict.fromkeys((4, 5, 6), reached[2])
+    with pytest.raises(RuntimeError, match="no run of up to 6 epochs is above 80"):
+        quick.shortest({}, quick.ROOT, "quick")

@@ -104,7 +104,7 @@ def test_no_parameter_takes_an_impossible_value(field):
         ({"batch_size": 2**31}, "batch_size=2147483648 is not valid.*at most 1048576"),
         ({"width": 1e6}, "width=1000000.0 is not valid.*above 0 and at most 64"),
         ({"image_size": 10**6}, "image_size=1000000 is not valid.*at most 4096"),
-        ({"chunk_size": 48}, "chunk_size=48 is not valid: it must divide batch_size=64"),
+        ({"chunk_size": 48}, "chunk_size=48 is not valid: it must divide batch_size=32"),
         ({"output_dir": ""}, "output_dir='' is not valid.*not empty"),
         ({"dataset": "x" * 5000}, "neither a known name nor a folder"),
         ({"dataset": "~nobody-of-this-name/x"}, "neither a known name nor a folder"),

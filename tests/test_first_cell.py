@@ -39,9 +39,8 @@ def remote(tmp_path):
 
 AFTER = """
 from simclr_lib import paths, runs
-from simclr_lib.config import Config
 print(paths.project_root())
-print(len(runs.table([Config.create("quick")])), "records")
+print(len(runs.read()), "records")
 """
 
 

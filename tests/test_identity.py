@@ -122,7 +122,7 @@ def test_a_run_is_what_its_method_reads():
     assert not any(same(method, ema_momentum=0.9) for method in ("BYOL", "MoCo v2"))
     assert same("BYOL", queue_size=64)
     assert not same("MoCo v2", queue_size=64)
-    for nothing in ({"temperature": 0.7}, {"epochs": 9}, {"batch_size": 32}, {"loss": LOSSES[-1]}):
+    for nothing in ({"temperature": 0.7}, {"epochs": 9}, {"batch_size": 48}, {"loss": LOSSES[-1]}):
         assert same("random", **nothing)
         assert not same("SimCLR", **nothing)
     for something in ({"seed": 1}, {"width": 2}, {"image_size": 48}, {"num_images": 99}):

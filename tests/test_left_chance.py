@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 import torch
 
@@ -76,3 +77,24 @@ def test_a_table_without_records_says_so(tmp_path, monkeypatch, capsys):
     assert "no records of these 3 runs on synthetic" in capsys.readouterr().out
     assert len(runs.table([])) == 0  # nothing was asked for
     assert capsys.readouterr().out == ""
+
+
+def test_a_difference_is_shown_beyond_two_standard_errors():
+    rows = [("a", s, v) for s, v in enumerate([80.0, 84.0, 88.0])]
+    rows += [("b", s, v) for s, v in enumerate([70.0, 74.0, 78.0])]
+    rows += [("c", s, v) for s, v in enumerate([78.0, 80.0])]
+    table = pd.DataFrame(rows, columns=["kind_of", "seed", "linear"])
+    table = table.assign(source="reference", run=table.kind_of, precision="float32", failed=False)
+    found = runs.difference(table, "kind_of", "a", "b")
+    assert found.value == pytest.approx(10)
+    assert found.error == pytest.approx((16 / 3 + 16 / 3) ** 0.5)
+    assert found.seeds == (3, 3)
+    assert found.shown  # 10 > 2 x 3.27
+    assert not runs.difference(table, "kind_of", "b", "a").shown
+    assert not runs.difference(table, "kind_of", "a", "c").shown  # two seeds are too few
+    assert runs.difference(table.assign(place=table.kind_of), "place", "a", "b") == found
+    assert str(found) == "+10.0 ± 3.3 (3 and 3 seeds)"
+    table.loc[table.kind_of == "b", "linear"] += 4
+    assert not runs.difference(table, "kind_of", "a", "b").shown  # 6 < 6.5
+    with pytest.raises(ValueError, match="kind_of='d' is not in the table; it has 'a', 'b', 'c'"):
+        runs.difference(table, "kind_of", "a", "d")

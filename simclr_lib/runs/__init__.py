@@ -5,14 +5,16 @@ from .jobs import choice, grid, not_recorded
 from .one import make
 from .records import add, read
 from .sweeps import run
-from .tables import METRICS, summary, table
+from .tables import METRICS, Difference, difference, summary, table
 
 __all__ = [
     "METRICS",
     "Cost",
+    "Difference",
     "add",
     "choice",
     "cost",
+    "difference",
     "estimate",
     "estimate_apart",
     "grid",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -105,16 +105,50 @@ def summary(found: pd.DataFrame, *by: str, metric: str = "linear") -> pd.DataFra
     """
     if not by:
         raise ValueError("by=() is not valid; it must be one or more columns of the table")
-    latest = found.assign(place=range(len(found))).sort_values("source", kind="stable")
+    latest = found.assign(_order=range(len(found))).sort_values("source", kind="stable")
     one = latest.drop_duplicates([*by, "run", "seed"], keep="last")
     last = one.groupby([*by, "run"], sort=False, dropna=False)["precision"].transform("last")
-    one = one[one["precision"] == last].sort_values("place")
+    one = one[one["precision"] == last].sort_values("_order")
     grouped = one.groupby(list(by), sort=False, dropna=False)
     means = grouped[metric].agg(mean="mean", std="std", seeds="count")
     means = means.assign(diverged=grouped["failed"].sum())
     if {"untrained", "value"} <= set(one) and one["value"].equals(one[metric]):  # what it is of
         means["learned"] = [_learned(rows[metric], rows["untrained"]) for _, rows in grouped]
     return means.reset_index()
+
+
+class Difference(NamedTuple):
+    """Between the means of two groups of runs, in the unit of the metric."""
+
+    value: float
+    error: float  # standard error, by the scatter of both groups
+    seeds: tuple[int, int]  # runs in each
+
+    @property
+    def shown(self) -> bool:
+        """Whether it is above zero by more than two standard errors, with three runs or more."""
+        return min(self.seeds) >= 3 and self.value > 2 * self.error
+
+    def __str__(self) -> str:
+        more, less = self.seeds
+        return f"{self.value:+.1f} ± {self.error:.1f} ({more} and {less} seeds)"
+
+
+def difference(
+    found: pd.DataFrame, by: str, more: Any, less: Any, metric: str = "linear"
+) -> Difference:
+    """By how much the runs with `more` in the column `by` are better than those with `less`.
+
+    Runs count as in `summary`. Raises `ValueError` if the table has no such runs.
+    """
+    means = summary(found, by, metric=metric).set_index(by)
+    for value in (more, less):
+        if value not in means.index:
+            known = ", ".join(map(repr, means.index))
+            raise ValueError(f"{by}={value!r} is not in the table; it has {known or 'no runs'}")
+    a, b = means.loc[more], means.loc[less]
+    error = math.sqrt(sum(side["std"] ** 2 / side["seeds"] for side in (a, b)))
+    return Difference(a["mean"] - b["mean"], error, (int(a["seeds"]), int(b["seeds"])))
 
 
 def _learned(values: pd.Series, untrained: pd.Series) -> str | None:

@@ -1,0 +1,67 @@
+"""What the papers find, and whether our recorded runs on the embedded data show it.
+
+A claim is that one kind of run is better than another. It is *shown* if the means over the seeds
+differ by more than two standard errors, with three seeds or more. The README has the table.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from simclr_lib import runs
+from simclr_lib.config import Config
+from simclr_lib.runs import Difference
+
+QUICK = Config.create("quick")
+
+
+class Claim(NamedTuple):
+    """`more` and `less`: what the two kinds of runs change of `quick`."""
+
+    words: str
+    source: str  # where a paper says so; "" if it is about our own data
+    more: dict[str, Any]
+    less: dict[str, Any]
+    shown: bool  # whether we say that our runs show it
+
+
+SIX, LOW, HIGH = {"epochs": 6}, {"temperature": 0.05}, {"temperature": 1.0}
+COLOR, CROP = {"augmentations": "flip+color"}, {"augmentations": "crop+flip"}
+CLAIMS = (
+    Claim("crop and colour before crop alone", "Figure 5", {}, CROP, True),
+    Claim("crop and colour before colour alone", "Figure 5", {}, COLOR, True),
+    Claim("untrained before crop alone", "", {"method": "random"}, CROP, True),
+    Claim("SimCLR before untrained", "", {}, {"method": "random"}, True),
+    Claim("supervised before SimCLR", "Table 6", {"method": "supervised"}, {}, True),
+    Claim("colour of strength 1/2 before 1/8", "Table 1", {}, {"color_strength": 0.125}, False),
+    Claim("colour of strength 1 before 1/2", "Table 1", {"color_strength": 1.0}, {}, False),
+    Claim("temperature 0.2 before 0.05", "Table 5", {}, LOW, False),
+    Claim("temperature 0.2 before 1", "Table 5", {}, HIGH, False),
+    Claim("six epochs: temperature 0.2 before 0.05", "Table 5", SIX, SIX | LOW, True),
+    Claim("six epochs: temperature 0.2 before 1", "Table 5", SIX, SIX | HIGH, False),
+    Claim("three epochs before two", "Figure 9", {}, {"epochs": 2}, False),
+    Claim("six epochs before three", "Figure 9", SIX, {}, True),
+    Claim("a batch of 64 before 32", "Figure 9", {"batch_size": 64}, {}, False),
+    Claim("width 1 before 0.5", "Figure 7", {}, {"width": 0.5}, True),
+    Claim("width 2 before 1", "Figure 7", {"width": 2.0}, {}, True),
+    Claim("nonlinear head before linear", "Figure 8", {}, {"head_layers": 1}, False),
+    Claim("nonlinear head before none", "Figure 8", {}, {"head_layers": 0}, False),
+    Claim("NT-Xent before NT-Logistic", "Table 4", {}, {"loss": "nt_logistic"}, False),
+    Claim("NT-Xent before the margin loss", "Table 4", {}, {"loss": "margin_triplet"}, False),
+)
+
+
+def judge(claim: Claim) -> Difference:
+    """How much better the one kind is, in points of linear evaluation, over the recorded seeds."""
+    more, less = QUICK.replace(**claim.more), QUICK.replace(**claim.less)
+    found = runs.table([more, less], side=lambda job: "more" if job == more else "less")
+    return runs.difference(found, "side", "more", "less")
+
+
+def h_against_z() -> Difference:
+    """The same for the two places where one network can be read: h, and z = g(h)."""
+    table = runs.table([QUICK])
+    at_z = table.assign(linear=table.linear_z, place="z")
+    return runs.difference(pd.concat([table.assign(place="h"), at_z]), "place", "h", "z")
