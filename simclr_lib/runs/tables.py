@@ -121,7 +121,7 @@ class Difference(NamedTuple):
     """Between the means of two groups of runs, in the unit of the metric."""
 
     value: float
-    error: float  # standard error, by the scatter of both groups
+    error: float  # standard error, by the scatter of both groups; nan if one has a single run
     seeds: tuple[int, int]  # runs in each
 
     @property
