@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .beyond import Beyond
 from .names import (
     BY_SGD,
     DATASETS,
@@ -47,7 +48,7 @@ from .schedule import scaled_learning_rate
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Beyond):
     """Every parameter of a run. Make one with `Config.create(preset, ...)`.
 
     Raises `ValueError` on a value that cannot work; the message names the parameter, the value
@@ -99,12 +100,6 @@ class Config:
     margin: float = parameter(
         0.4, "m of the triplet loss, Table 2", NOT_NEGATIVE, ("SimCLR",), {"loss": LOSSES[3:]}
     )
-    ema_momentum: float = parameter(
-        0.996, "of the target network at first (MoCo v2 0.999)", Interval(0, 1), ("BYOL", "MoCo v2")
-    )
-    queue_size: int = parameter(
-        65536, "earlier keys that serve as negatives", Interval(1, 2**24), ("MoCo v2",)
-    )
     # Optimisation (Sections 2.2, 2.3, appendix B.1)
     batch_size: int = parameter(
         4096, "N, images per step over all devices", Interval(2, 2**20), TRAINED
@@ -144,6 +139,10 @@ class Config:
             raise ValueError(
                 f"chunk_size={self.chunk_size} is not valid: it must divide batch_size="
                 f"{self.batch_size}, or be 0 for the whole batch at once"
+            )
+        if self.batch_size % self.copies:
+            raise ValueError(
+                f"copies={self.copies} is not valid: it must divide batch_size={self.batch_size}"
             )
         if self.warmup_epochs > self.epochs:
             raise ValueError(

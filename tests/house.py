@@ -18,7 +18,7 @@ PATH = (
 # Arrows point one way: a file imports from its own floor or from floors below.
 FLOORS = (
     ("parameters", "checks", "schedule", "paper", "names", "figures"),
-    ("presets", "notebook"),
+    ("presets", "notebook", "beyond"),
     ("config",),
     ("paths",),
     ("machine",),

@@ -22,7 +22,7 @@ from simclr_lib.runs import costs
 from simclr_lib.train import files as checkpoints
 from simclr_lib.train import log
 from simclr_lib.train import loop as trainer
-from simclr_lib.views.batches import batch_indices, step_generator
+from simclr_lib.views.batches import batch_indices, batches, step_generator
 
 
 @pytest.fixture
@@ -58,6 +58,19 @@ def test_every_image_is_seen_once_an_epoch():
     assert not torch.equal(seen[0], seen[1])
     later = torch.cat(list(batch_indices(10, 3, 0, 2, 6)))
     assert torch.equal(later, seen.flatten()[6:])  # a run that starts at update 2
+
+
+def test_a_batch_has_copies_of_its_images_with_views_of_their_own(data):
+    config = Config.create("smoke", num_images=64, batch_size=8, copies=4, device="cpu")
+    how = build(config).branches()
+    made = list(batches(data.pretrain, how, config, torch.device("cpu"), 0, 32))
+    index = torch.stack([batch.index for batch in made])  # (32, 8)
+    assert torch.equal(index.view(32, 4, 2), index[:, None, :2].expand(32, 4, 2))
+    assert index[:, :2].flatten().sort().values.tolist() == list(range(64))  # each once a pass
+    first, second = made[0].views[0][[0, 2]]
+    assert not torch.equal(first, second)
+    with pytest.raises(ValueError, match="copies=3 is not valid: it must divide batch_size=8"):
+        config.replace(copies=3)
 
 
 def test_every_update_and_every_seed_has_draws_of_its_own():

@@ -72,8 +72,9 @@ def batches(
     """The batches of updates `first` to `last` - 1 on `device`: views, labels, which images.
 
     A view for each branch, float32 (N, 3, S, S); labels and index int64 (N,). `prepare` may change
-    a batch, with draws of its own from the same generator. Of `config` count `batch_size`, `seed`
-    and `workers`. Where several processes train together, each gets its `own` rows of the batch (on
+    a batch, with draws of its own from the same generator. Of `config` count `batch_size`,
+    `copies`, `seed` and `workers`: a batch has N / copies images, one after the other, as often as
+    `copies` says. Where several processes train together, each gets its `own` rows of the batch (on
     XLA they become a part of the tensor of all), or if that is false all, as if it were alone. Of
     images in memory, another thread makes the next views `ahead`.
     Raises `ValueError` if there are fewer images than a batch has.
@@ -82,7 +83,9 @@ def batches(
         raise ValueError(
             f"batch_size={config.batch_size} is not valid: only {len(images)} images to train on"
         )
-    order = batch_indices(len(images), config.batch_size, config.seed, first, last)
+    distinct = config.batch_size // config.copies
+    order = batch_indices(len(images), distinct, config.seed, first, last)
+    order = (indices.repeat(config.copies) for indices in order)
     if isinstance(images, ImageFiles):
         made = _file_batches(images, branches, config, device, order, first, own=own)
     else:
