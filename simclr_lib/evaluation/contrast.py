@@ -30,7 +30,7 @@ def contrastive(
     see = getattr(encoder, "encode", encoder)  # of a method, or the encoder itself
     size = min(config.batch_size, len(images))
     found = []
-    whole = config.replace(batch_size=size, chunk_size=0)
+    whole = config.replace(batch_size=size, chunk_size=0, copies=1)
     stream = batches(images, branches(whole), whole, device, 0, len(images) // size, own=False)
     for batch in stream:
         parts = torch.cat(batch.views).contiguous(memory_format=torch.channels_last).split(512)

@@ -48,7 +48,7 @@ def sgd_scores(
     device = devices.choose(config.device)
     size = min(config.probe_batch_size, len(data.train))
     config = config.replace(
-        augmentations="crop+flip", second_view="", batch_size=size, chunk_size=0
+        augmentations="crop+flip", second_view="", batch_size=size, chunk_size=0, copies=1
     )
     fixed = features(encoder, data, config) if found is None else found
     encoder.to(device)
