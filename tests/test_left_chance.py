@@ -65,6 +65,8 @@ def test_the_record_says_when_and_the_summary_how_many(tmp_path, monkeypatch):
     (row,) = runs.summary(table[table.seed > 0], "method").to_dict("records")
     assert row["learned"] == "1 of 4"  # equal is not above, and what diverged has learned nothing
     assert "learned" not in runs.summary(table, "method", metric="knn")
+    untrained = runs.table([config.replace(method="random")], config=config)
+    assert runs.summary(untrained, "method")["learned"].tolist() == [None]  # above itself: nothing
     table["untrained"] = float("nan")
     assert runs.summary(table, "method")["learned"].tolist() == [None]
 

@@ -113,7 +113,7 @@ def summary(found: pd.DataFrame, *by: str, metric: str = "linear") -> pd.DataFra
     means = grouped[metric].agg(mean="mean", std="std", seeds="count")
     means = means.assign(diverged=grouped["failed"].sum())
     if {"untrained", "value"} <= set(one) and one["value"].equals(one[metric]):  # what it is of
-        means["learned"] = [_learned(rows[metric], rows["untrained"]) for _, rows in grouped]
+        means["learned"] = [_learned(rows, metric) for _, rows in grouped]
     return means.reset_index()
 
 
@@ -151,9 +151,12 @@ def difference(
     return Difference(a["mean"] - b["mean"], error, (int(a["seeds"]), int(b["seeds"])))
 
 
-def _learned(values: pd.Series, untrained: pd.Series) -> str | None:
-    """How many of these runs are above the untrained encoder; None if that one is not known."""
-    return None if untrained.isna().any() else f"{(values > untrained).sum()} of {len(values)}"
+def _learned(runs: pd.DataFrame, metric: str) -> str | None:
+    """How many of these are above the untrained encoder; None if that is not known, or if they are
+    untrained themselves."""
+    if runs["untrained"].isna().any() or runs["method"].eq("random").all():
+        return None
+    return f"{(runs[metric] > runs['untrained']).sum()} of {len(runs)}"
 
 
 def _key(identity: dict[str, Any]) -> tuple:
