@@ -12,7 +12,7 @@ RUN := PATH="$(abspath $(BIN)):$$PATH" PYTHONNOUSERSITE=1
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-tutorial: $(BIN)/.ready ## train SimCLR in the first notebook (one to two minutes after set-up)
+tutorial: $(BIN)/.ready ## train SimCLR in the first notebook
 	@mkdir -p runs
 	$(RUN) $(BIN)/papermill --cwd notebooks notebooks/00_start_here.ipynb runs/00_start_here.ipynb
 	@echo

@@ -5,10 +5,14 @@ the two trees to import from; seconds are those of the run's own record, without
 
 First the same work: the recipe that `quick` had then. Then each with its own recipe of today: how
 long is the shortest complete run that learns what it should?
+
+Last a run as a user makes it, threads and numbers as they come, in turn alone and beside processes
+that keep two cores busy: how much longer does it take?
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import statistics
@@ -16,6 +20,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from .sides import PAIRS, Row
@@ -48,6 +53,19 @@ NOW = {"imports": "from simclr_lib.train import train", "train": "train"}
 THEN = {"imports": "from simclr_lib import trainer", "train": "trainer.pretrain"}
 OF_THEN = {"batch_size": 64, "epochs": 5, "base_learning_rate": 0.6}
 OF_THEN |= {"crop_area_min": 0.08, "without": ""}  # the recipe that `quick` had
+USERS = """
+import sys
+import time
+
+from simclr_lib import runs
+from simclr_lib.config import Config
+
+config = Config.create(sys.argv[2], epochs=1, device="cpu", output_dir=sys.argv[3])
+begun = time.perf_counter()
+runs.run([config], "run")
+print("seconds", time.perf_counter() - begun)
+"""
+BUSY, BESIDE, MOST = "while True: pass", 2, 3.0  # how many are beside; times as long at most
 GOAL, LENGTHS, SEEDS = 80.0, (2, 3, 4, 5, 6), (0, 1, 2)  # percent, epochs
 
 
@@ -62,9 +80,14 @@ def tree_of(commit: str, folder: Path) -> Path:
     return folder
 
 
-def output(program: str, tree: Path, preset: str) -> dict[str, float]:
-    """The numbers that a program prints, by the library in `tree`; `RuntimeError` if it fails."""
-    found = os.environ | {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
+def output(program: str, tree: Path, preset: str, threads: str = "1") -> dict[str, float]:
+    """The numbers that a program prints, by the library in `tree`; `RuntimeError` if it fails.
+
+    With `threads` "" it has as many as PyTorch takes by itself.
+    """
+    found = os.environ | {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": threads}
+    if not threads:
+        del found["OMP_NUM_THREADS"]
     with tempfile.TemporaryDirectory() as place:
         command = [sys.executable, "-c", program, str(tree), preset, place]
         result = subprocess.run(command, cwd=place, env=found, capture_output=True, text=True)
@@ -95,6 +118,32 @@ def shortest(side: dict[str, str], tree: Path, preset: str) -> tuple[int, list[f
     raise RuntimeError(f"{tree}: no run of up to {LENGTHS[-1]} epochs is above {GOAL} %")
 
 
+@contextlib.contextmanager
+def busy(count: int) -> Iterator[None]:
+    """Beside what is done inside, so many processes that never rest."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            other = stack.enter_context(subprocess.Popen([sys.executable, "-c", BUSY]))
+            stack.callback(other.kill)  # before it is waited for
+        yield
+
+
+def beside(preset: str, pairs: int) -> Row:
+    """A run of one epoch beside `BESIDE` busy processes, against the same alone."""
+    turns = []
+    for _ in range(pairs):
+        alone = output(USERS, ROOT, preset, threads="")["seconds"]
+        with busy(BESIDE):
+            turns.append((alone, output(USERS, ROOT, preset, threads="")["seconds"]))
+    times = [crowded / alone for alone, crowded in turns]
+    idle, crowded = (statistics.median(side) for side in zip(*turns, strict=True))
+    middle = statistics.median(times)
+    what = f"a run of one epoch at `{preset}` beside two busy processes, times as long as idle"
+    ours = f"{middle:.1f} times ({crowded:.0f} s, idle {idle:.0f} s)"
+    spread = (MOST / max(times), MOST / min(times))
+    return Row(what, ours, f"limit {MOST:g} times", MOST / middle, spread)
+
+
 def run(preset: str = "quick", pairs: int = PAIRS) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         sides = (NOW, ROOT), (THEN, tree_of(BEFORE, Path(folder)))
@@ -112,4 +161,4 @@ def run(preset: str = "quick", pairs: int = PAIRS) -> list[Row]:
     words = [f"{n} epochs, {statistics.median(spent):.1f} s" for n, spent in truths]
     ratios = [then / now for now, then in zip(*(spent for _, spent in truths), strict=True)]
     rows.append(Row(what, *words, statistics.median(ratios), (min(ratios), max(ratios))))
-    return rows
+    return [*rows, beside(preset, pairs)]

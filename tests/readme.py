@@ -14,7 +14,7 @@ from simclr_lib import runs
 from simclr_lib.config import Config
 from simclr_lib.paper import published
 from simclr_lib.runs import records
-from tests import claims, house
+from tests import claims, house, times
 
 ROOT = Path(__file__).parent.parent
 QUICK, LAPTOP = Config.create("quick"), Config.create("laptop")
@@ -137,6 +137,7 @@ TABLES = {
     "results": results,
     "ablations": ablations,
     "findings": findings,
+    "times": times.table,
     "speed": speed,
 }
 

@@ -6,6 +6,7 @@ import ast
 import importlib
 from functools import partial
 
+import psutil
 import pytest
 
 from benchmarks import probes, quick, start_up
@@ -39,6 +40,7 @@ def test_ratios_are_taken_pair_by_pair():
 PROGRAMS = {
     "start_up": start_up.CODE,
     "quick": quick.PROGRAM.format(**quick.NOW, changes={}, judged=True),
+    "beside": quick.USERS,
     "probes": probes.JUDGE.format(**probes.NOW, weights=""),
 }
 
@@ -80,3 +82,37 @@ def test_the_shortest_run_is_the_first_whose_median_passes(monkeypatch):
     reached |= dict.fromkeys((4, 5, 6), reached[2])
     with pytest.raises(RuntimeError, match="no run of up to 6 epochs is above 80"):
         quick.shortest({}, quick.ROOT, "quick")
+
+
+def beside():
+    """How many busy processes of the benchmark there are."""
+    children = psutil.Process().children()
+    return sum(quick.BUSY in child.cmdline() for child in children)
+
+
+def test_a_run_beside_busy_processes_is_told_against_one_that_is_alone(monkeypatch):
+    seen = []
+
+    def output(program, tree, preset, threads):
+        seen.append((program, beside(), threads))
+        return {"seconds": 10.0 * (1 + beside())}
+
+    assert quick.output(quick.USERS, quick.ROOT, "smoke", threads="")["seconds"] > 0
+    monkeypatch.setattr(quick, "output", output)
+    row = quick.beside("smoke", pairs=2)
+    assert seen == 2 * [(quick.USERS, 0, ""), (quick.USERS, 2, "")]
+    assert beside() == 0
+    assert "`smoke` beside two busy processes, times as long as idle" in row.what
+    assert (row.ours, row.other) == ("3.0 times (30 s, idle 10 s)", "limit 3 times")
+    assert (row.ratio, row.spread) == (1.0, (1.0, 1.0))
+
+
+def test_busy_processes_end_with_what_they_are_beside():
+    def crowded():
+        with quick.busy(2):
+            assert beside() == 2
+            fails()
+
+    with pytest.raises(ValueError, match="made to fail"):
+        crowded()
+    assert beside() == 0

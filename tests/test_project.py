@@ -142,6 +142,7 @@ AXES = {  # one run of a sweep, as one of many machines would take it, and what 
     "figure7": ({"models": "R18(2x)"}, {"width": 2.0}),
     "figure8": ({"heads": "linear", "dims": 16}, {"head_layers": 1, "projection_dim": 16}),
     "figure9": ({"batch_sizes": 32, "lengths": 1}, {"batch_size": 32, "epochs": 1}),
+    "figure_b1": ({"batch_sizes": 64, "lengths": 1}, {"batch_size": 64, "epochs": 1}),
     "table1": ({"strengths": 0.25, "blur": True}, {"color_strength": 0.25}),
     "table4": ({"losses": "nt_logistic"}, {"loss": "nt_logistic"}),
     "table5": ({"temperatures": 10, "l2_normalize": False}, {"temperature": 10.0}),
