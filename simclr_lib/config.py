@@ -127,7 +127,7 @@ class Config(Beyond):
     precision: str = parameter("auto", "auto: bf16 where native", ("auto", "fp32", "bf16"), ())
     # PyTorch takes seeds of 64 bits, NumPy any, scikit-learn (the probe of Table 3) 32 bits.
     seed: int = parameter(0, "of weights, order and draws", Interval(0, 2**32 - 1))
-    threads: int = parameter(0, "of the network (0: all; others make views)", Interval(0, 1024), ())
+    threads: int = parameter(0, "of the network (0: 1 if narrow or all)", Interval(0, 1024), ())
     workers: int = parameter(2, "processes that decode large images", Interval(0, 1024), ())
     checkpoint_minutes: float = parameter(5.0, "between checkpoints", NOT_NEGATIVE, ())
     output_dir: str = parameter("runs", "where records and checkpoints go", Text(), ())

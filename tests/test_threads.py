@@ -58,9 +58,11 @@ def test_cores_are_those_that_the_machine_gives(
 @pytest.mark.parametrize(
     ("changes", "given", "expected"),
     [
-        ({}, 4, (4, False)),
+        ({}, 4, (1, True)),  # a narrow network
         ({}, 1, (1, False)),  # one of several processes
-        ({}, 8, (4, False)),  # more than the machine has
+        ({"base_channels": 16}, 2, (1, True)),
+        ({"base_channels": 16, "width": 2.0}, 4, (4, False)),
+        ({"base_channels": 64}, 8, (4, False)),  # more than the machine has
         ({"threads": 1}, 4, (1, True)),
         ({"threads": 3}, 1, (3, True)),
         ({"threads": 4}, 4, (4, False)),

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..config import Config
 from ..data.images import Data
-from ..machine import devices
+from ..machine import devices, threads
 from .contrast import contrastive
 from .features import Features, features, project
 from .knn import knn
@@ -31,6 +31,13 @@ def evaluate(
     With the projection `head` of a SimCLR run also `linear_z`, the probe on z = g(h), and on new
     views of the test images `contrastive_accuracy`, percent, and `entropy`, nats (Table 5).
     """
+    with threads.of_run(config, devices.choose(config.device)):
+        return _metrics(encoder, data, config, head)
+
+
+def _metrics(
+    encoder: nn.Module, data: Data, config: Config, head: nn.Module | None
+) -> dict[str, float]:
     found = features(encoder, data, config)
     metrics = _probe("linear", encoder, found, data, config)
     metrics |= {"knn": knn(found), "largest_class": largest_class(found.test_labels)}

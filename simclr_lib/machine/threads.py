@@ -1,7 +1,7 @@
 """Threads of the CPU: how many the machine gives us, and how a run uses them.
 
-A network of few channels gains little by a second thread, and waits for it where another program
-wants that core. With `threads=1` another thread makes its next views meanwhile.
+A network of few channels gains nothing by a second thread, and waits for it, up to sixty times as
+long, where another program wants that core. So it has one, and another makes its next views.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from . import groups
 
 T = TypeVar("T")
 DEPTH = 2  # batches that are made ahead
+NARROW = 16  # channels of the stem up to which one thread is best
 
 
 def cores() -> int:
@@ -47,13 +48,16 @@ def _shares() -> list[float]:
 def of_run(config: Config, device: torch.device) -> Iterator[bool]:
     """Inside, PyTorch has as many threads as a run should; whether others are left for the views.
 
-    `config.threads`, or if that is 0 as many as PyTorch has and the machine gives. Afterwards
-    PyTorch has as many as before.
+    `config.threads`; or if that is 0, one for a narrow network on a CPU, for another as many as
+    PyTorch has and the machine gives. Afterwards PyTorch has as many as before.
     """
     before, most = torch.get_num_threads(), cores()
-    torch.set_num_threads(config.threads or min(before, most))
+    given, here = min(before, most), device.type == "cpu"
+    narrow = here and round(config.base_channels * config.width) <= NARROW
+    number = config.threads or (1 if narrow else given)
+    torch.set_num_threads(number)
     try:
-        yield device.type == "cpu" and 0 < config.threads < most
+        yield here and number < (most if config.threads else given)
     finally:
         torch.set_num_threads(before)
 
