@@ -9,7 +9,7 @@ import time
 import pytest
 import torch
 
-from simclr_lib import data, runs
+from simclr_lib import data, evaluation, runs
 from simclr_lib.config import Config
 from simclr_lib.machine import groups, threads
 from simclr_lib.train import NotFiniteError, train
@@ -79,6 +79,19 @@ def test_a_run_has_the_threads_that_suit_it_and_gives_them_back(has, changes, gi
     assert torch.get_num_threads() == given
     with threads.of_run(Config.create("smoke", threads=1), torch.device("meta")) as ahead:
         assert not ahead  # only a CPU has cores to spare for views
+
+
+def test_a_small_probe_has_one_thread_and_gives_them_back(has, monkeypatch):
+    found = []
+    monkeypatch.setattr(threads, "FEW", 200)
+    monkeypatch.setattr(
+        "simclr_lib.evaluation.linear._fitted", lambda *_: found.append(torch.get_num_threads())
+    )
+    h, y = torch.randn(30, 8), torch.arange(30) % 3
+    for rows in (24, 30):  # 192 and 240 numbers
+        evaluation.linear_probe(evaluation.Features(h[:rows], y[:rows], h, y, h, y))
+    assert found == [1, has]
+    assert torch.get_num_threads() == has
 
 
 def workers():

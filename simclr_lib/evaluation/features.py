@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..checks import refuse, tensor
 from ..config import Config
 from ..data.images import Data, ImageFiles, ImageSet
-from ..machine import devices
+from ..machine import devices, threads
 from ..views.batches import center_batches
 from .doors import PARTS, checked, checked_images, finite_rows
 
@@ -49,7 +49,7 @@ def encode(
     f = getattr(encoder, "encode", encoder)
     before = [t.clone() for t in encoder.state_dict().values()]
     found, labels, count = torch.empty(0), torch.empty(len(images), dtype=torch.int64), 0
-    with as_at_test(encoder):
+    with as_at_test(encoder), threads.of_run(config, device):
         for x, y, read in center_batches(images, config, device):
             with devices.autocast(device, dtype):
                 h = f(x.contiguous(memory_format=torch.channels_last))

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..checks import number, whole
 from ..losses.nt_xent import l2_normalize
+from ..machine import threads
 from .doors import checked
 from .features import Features, accuracy
 
@@ -22,6 +23,13 @@ def knn(found: Features, k: int = 20, temperature: float = 0.07) -> float:
     whole("k", k, low=1)
     number("temperature", temperature, "a number, 1e-6 or above", low=1e-6)
     found = checked(found, "train", "test")
+    with threads.for_numbers(found.train.numel()):
+        predicted = _votes(found, int(k), temperature)
+    return accuracy(predicted, found.test_labels)
+
+
+def _votes(found: Features, k: int, temperature: float) -> Tensor:
+    """The class (N,) of every test image that its neighbours vote for."""
     train = found.train
     length = torch.cat([_inverse_length(rows) for rows in train.split(8192)])  # (N,)
     classes = int(found.train_labels.max()) + 1
@@ -32,14 +40,14 @@ def knn(found: Features, k: int = 20, temperature: float = 0.07) -> float:
         queries = l2_normalize(part)
         # (n, N), without a second copy of all features of length 1
         similar = torch.mm(queries, train.T, out=room[: len(part)]).mul_(length)
-        similarity, nearest = similar.topk(min(int(k), len(train)), dim=1)  # (n, k)
+        similarity, nearest = similar.topk(min(k, len(train)), dim=1)  # (n, k)
         weights = similarity / temperature
         nearest_weight = weights[:, :1]
         weights -= nearest_weight - nearest_weight.clamp(-60, 60)  # or exp would overflow, or be 0
         votes = torch.zeros(len(queries), classes)
         votes.scatter_add_(1, found.train_labels[nearest], weights.exp())
         predicted.append(votes.argmax(dim=1))
-    return accuracy(torch.cat(predicted), found.test_labels)
+    return torch.cat(predicted)
 
 
 def _inverse_length(rows: Tensor) -> Tensor:

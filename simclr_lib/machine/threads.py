@@ -21,6 +21,7 @@ from . import groups
 T = TypeVar("T")
 DEPTH = 2  # batches that are made ahead
 NARROW = 16  # channels of the stem up to which one thread is best
+FEW = 2**22  # numbers in the features of a probe for which that holds
 
 
 def cores() -> int:
@@ -51,15 +52,28 @@ def of_run(config: Config, device: torch.device) -> Iterator[bool]:
     `config.threads`; or if that is 0, one for a narrow network on a CPU, for another as many as
     PyTorch has and the machine gives. Afterwards PyTorch has as many as before.
     """
-    before, most = torch.get_num_threads(), cores()
-    given, here = min(before, most), device.type == "cpu"
+    most = cores()
+    given, here = min(torch.get_num_threads(), most), device.type == "cpu"
     narrow = here and round(config.base_channels * config.width) <= NARROW
     number = config.threads or (1 if narrow else given)
+    with limited(number):
+        yield here and number < (most if config.threads else given)
+
+
+@contextlib.contextmanager
+def limited(number: int) -> Iterator[None]:
+    """Inside, PyTorch has so many threads, afterwards as many as before."""
+    before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
-        yield here and number < (most if config.threads else given)
+        yield
     finally:
         torch.set_num_threads(before)
+
+
+def for_numbers(count: int) -> contextlib.AbstractContextManager[None]:
+    """One thread for work on so few numbers that waiting for a second may take longer."""
+    return limited(1) if count <= FEW else contextlib.nullcontext()
 
 
 def ahead(made: Iterator[T]) -> Iterator[T]:
