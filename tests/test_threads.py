@@ -9,8 +9,9 @@ import time
 import pytest
 import torch
 
-from simclr_lib import data, evaluation, runs
+from simclr_lib import data, runs
 from simclr_lib.config import Config
+from simclr_lib.evaluation import logistic
 from simclr_lib.machine import groups, threads
 from simclr_lib.train import NotFiniteError, train
 from simclr_lib.views.batches import batches
@@ -84,13 +85,18 @@ def test_a_run_has_the_threads_that_suit_it_and_gives_them_back(has, changes, gi
 def test_a_small_probe_has_one_thread_and_gives_them_back(has, monkeypatch):
     found = []
     monkeypatch.setattr(threads, "FEW", 200)
-    monkeypatch.setattr(
-        "simclr_lib.evaluation.linear._fitted", lambda *_: found.append(torch.get_num_threads())
-    )
-    h, y = torch.randn(30, 8), torch.arange(30) % 3
-    for rows in (24, 30):  # 192 and 240 numbers
-        evaluation.linear_probe(evaluation.Features(h[:rows], y[:rows], h, y, h, y))
-    assert found == [1, has]
+    kept = logistic._loss_and_gradient
+
+    def noted(*given):
+        found.append(torch.get_num_threads())
+        return kept(*given)
+
+    monkeypatch.setattr(logistic, "_loss_and_gradient", noted)
+    for rows, expected in ((24, 1), (30, has)):  # 192 and 240 numbers
+        part = torch.randn(rows, 8, dtype=torch.float64), torch.arange(rows) % 3
+        logistic.logistic_regression([part], torch.zeros(9, 3, dtype=torch.float64), 1.0)
+        assert set(found) == {expected}
+        found.clear()
     assert torch.get_num_threads() == has
 
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..machine import threads
 from .doors import PARTS, checked, checked_grid, checked_place
 from .features import Features, accuracy, moments
 from .logistic import ROWS, logistic_regression, logits_of
@@ -41,12 +40,6 @@ def linear_probe(
     """
     place, l2_grid = checked_place(device), checked_grid(l2_grid)
     found = checked(found, *PARTS, least=2)
-    with threads.for_numbers(found.train.numel()):
-        return _fitted(found, l2_grid, place)
-
-
-def _fitted(found: Features, l2_grid: tuple[float, ...], place: torch.device) -> Probe:
-    """`linear_probe` of what was checked."""
     mean, std = moments(found.train)
     small = found.train.numel() <= IN_FLOAT64 and place.type != "mps"
     dtype = torch.float64 if small else torch.float32

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..machine import threads
+
 TOLERANCE = 1e-5  # how far, as a share, the loss may be above its minimum
 ROUNDS, ITERATIONS = 20, 20  # at most; of L-BFGS between two looks at the curvature
 ROWS = 4096  # images at a time: more than these have no room beside their features
@@ -21,8 +23,13 @@ def logistic_regression(parts: Sequence[Part], start: Tensor, l2: float) -> Tens
     L-BFGS in coordinates in which the curvature is about one in all directions: W = P V with
     P P^T the inverse of the Hessian, averaged over the classes. It changes as the classifier grows
     sure, so it is looked at anew every `ITERATIONS`. In these coordinates half the squared gradient
-    is how far the loss is above its minimum.
+    is how far the loss is above its minimum. On few numbers by one thread.
     """
+    with threads.for_numbers(sum(h.numel() for h, _ in parts)):
+        return _minimised(parts, start, l2)
+
+
+def _minimised(parts: Sequence[Part], start: Tensor, l2: float) -> Tensor:
     weights = start
     for _ in range(ROUNDS):
         inverse = torch.linalg.inv(_root_of_curvature(parts, weights, l2))  # (features + 1,) * 2
