@@ -378,6 +378,14 @@ def test_points_measured_in_a_picture_are_hollow():
     assert "hollow: read off the paper's plot" in legend_of(figure)
 
 
+def test_a_heat_map_counts_every_seed_once():
+    rows = [("a", "b", 0, 10.0, "reference"), ("a", "b", 1, 40.0, "reference")]
+    rows += [("a", "b", 0, 20.0, "yours")]  # the user's own of seed 0, somewhat different
+    table = pd.DataFrame(rows, columns=["first", "second", "seed", "value", "kind"])
+    figure = figures.heat_maps({"ours": table}, ["a", "b"], "%")
+    assert [text.get_text() for text in figure.axes[0].texts] == ["★30.0"]
+
+
 def test_numbers_of_a_heat_map_stand_out_from_their_cells():
     figure = FULL["pairs"]()
     axis = figure.axes[0]

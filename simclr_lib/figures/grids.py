@@ -74,7 +74,8 @@ def _in_words(title: str, array: np.ndarray) -> str:
 def heat_maps(panels: Mapping[str, pd.DataFrame], names: Sequence[str], label: str) -> Figure:
     """Square tables as pictures: columns `first` (row), `second` (column), `value`, `kind`.
 
-    Rows of one cell are averaged; a missing one is hatched; one of the user's own has a star.
+    Rows of one cell are averaged, of one `seed` (if there is that column) the last, the user's own;
+    a missing cell is hatched; one of the user's own has a star.
     Raises `ValueError` without tables or names, and for a table that lacks a column.
     """
     import seaborn as sns
@@ -85,7 +86,7 @@ def heat_maps(panels: Mapping[str, pd.DataFrame], names: Sequence[str], label: s
     figure, axes = subplots(len(panels), 1, len(panels) * (1.3 + 0.36 * len(names)))
     said = []
     for axis, (title, rows) in zip(axes.flat, panels.items(), strict=True):
-        cells = rows.groupby(["first", "second"])["value"].mean()
+        cells = _once(rows).groupby(["first", "second"])["value"].mean()
         grid = np.array([[cells.get((a, b), np.nan) for b in names] for a in names], dtype=float)
         own = rows[rows["kind"] == "yours"]
         starred = set(zip(own["first"], own["second"], strict=True))
@@ -110,6 +111,12 @@ def heat_maps(panels: Mapping[str, pd.DataFrame], names: Sequence[str], label: s
             )
             said.append(f"{title}: from {low:.1f} ({worst}) to {high:.1f} ({best}).")
     return described(figure, f"{label} for every pair, a number in each cell. {' '.join(said)}")
+
+
+def _once(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of the runs of one cell and seed the last: the user's own, which repeats a recorded one."""
+    seed = ["first", "second", "seed"]
+    return rows.drop_duplicates(seed, keep="last") if "seed" in rows else rows
 
 
 def _legible(axis: Any) -> None:
