@@ -18,10 +18,12 @@ from .names import (
     BY_SGD,
     DATASETS,
     DETAILS,
+    LATER,
     LOSSES,
     METHODS,
     PAIRS,
     PROBES,
+    SEEN,
     SUMS,
     TRAINED,
     TRANSFORMS,
@@ -49,7 +51,7 @@ from .schedule import scaled_learning_rate
 
 @dataclasses.dataclass(frozen=True)
 class Config(Beyond):
-    """Every parameter of a run. Make one with `Config.create(preset, ...)`.
+    """Every parameter of a run, with those of `Beyond`. Make one by `Config.create(preset, ...)`.
 
     Raises `ValueError` on a value that cannot work; the message names the parameter, the value
     and what is valid. An instance is immutable; `config.replace(width=2)` gives a checked copy.
@@ -72,12 +74,12 @@ class Config(Beyond):
         "", "of the other view (empty: the same)", Chain(TRANSFORMS), PAIRS
     )
     shared_crop: bool = parameter(False, "one crop for both, Figure 5", (True, False), PAIRS)
-    color_strength: float = parameter(1.0, "s of appendix A, Table 1", NOT_NEGATIVE, TRAINED)
+    color_strength: float = parameter(1.0, "s of appendix A, Table 1", NOT_NEGATIVE, SEEN)
     brightness: str = parameter(
-        "additive", "v1 adds, v2 scales", ("additive", "multiplicative"), TRAINED
+        "additive", "v1 adds, v2 scales", ("additive", "multiplicative"), SEEN
     )
     crop_area_min: float = parameter(
-        0.08, "smallest crop, share of the image", SHARE, TRAINED, also=BY_SGD
+        0.08, "smallest crop, share of the image", SHARE, SEEN, also=BY_SGD
     )
     # Encoder f and projection head g (Section 4)
     depth: int = parameter(50, "layers of the ResNet", (18, 34, 50, 101, 152))
@@ -88,9 +90,9 @@ class Config(Beyond):
     )
     sk_ratio: float = parameter(0.0, "selective kernels and ResNet-D (v2: 0.0625)", Interval(0, 1))
     head_layers: int = parameter(
-        2, "0 none, 1 linear, 2 paper v1, 3 paper v2", (0, 1, 2, 3), ("SimCLR",)
+        2, "0 none, 1 linear, 2 paper v1, 3 paper v2", (0, 1, 2, 3), ("SimCLR", *LATER)
     )
-    projection_dim: int = parameter(128, "dimension of z, Figure 8", Interval(1, 65536), PAIRS)
+    projection_dim: int = parameter(128, "of z, Figure 8", Interval(1, 65536), (*PAIRS, *LATER))
     # Loss (Section 2.1)
     loss: str = parameter("nt_xent", "of Table 4", LOSSES, ("SimCLR",))
     loss_sum: str = parameter("paper", "mean over views; official: twice", SUMS, ("SimCLR",))
@@ -111,7 +113,7 @@ class Config(Beyond):
     base_learning_rate: float = parameter(0.3, "before scaling by batch size", POSITIVE, TRAINED)
     learning_rate_scaling: str = parameter("linear", "appendix B.1", ("linear", "sqrt"), TRAINED)
     warmup_epochs: float = parameter(10.0, "linear warm-up", NOT_NEGATIVE, TRAINED)
-    momentum: float = parameter(0.9, "of LARS", Interval(0, 0.9999), TRAINED)
+    momentum: float = parameter(0.9, "of LARS", Interval(0, 0.9999), SEEN)
     weight_decay: float = parameter(1e-6, "of LARS", NOT_NEGATIVE, TRAINED)
     without: str = parameter("", "details switched off, joined by +", Chain(DETAILS))
     # Evaluation (appendix B.6)
@@ -120,9 +122,7 @@ class Config(Beyond):
     probe_batch_size: int = parameter(4096, "of that probe", Interval(2, 2**20), where=BY_SGD)
     # Running
     device: str = parameter("auto", "auto, cpu, cuda, mps, xla", Text(), ())
-    processes: int = parameter(
-        0, "that train together (0: one a GPU, else 1)", Interval(0, 4096), ()
-    )
+    processes: int = parameter(0, "together (0: one a GPU, else 1)", Interval(0, 4096), ())
     # A run is of the numbers that it multiplied, which `auto` alone does not say.
     precision: str = parameter("auto", "auto: bf16 where native", ("auto", "fp32", "bf16"), ())
     # PyTorch takes seeds of 64 bits, NumPy any, scikit-learn (the probe of Table 3) 32 bits.
@@ -243,7 +243,6 @@ class Config(Beyond):
     def as_record(self) -> dict[str, Any]:
         """All parameters as plain values, without the paths of this machine."""
         values = dataclasses.asdict(self)
-        values |= {"method": str(self.method), "dataset": Path(self.dataset).name}
-        for place in ("data_dir", "output_dir", "mirror"):
-            del values[place]
-        return values
+        names = {name: Path(values[name]).name for name in ("dataset", "start", "label_list")}
+        values |= {"method": str(self.method)} | names
+        return {k: v for k, v in values.items() if k not in ("data_dir", "output_dir", "mirror")}

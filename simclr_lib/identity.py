@@ -13,6 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from .config import Config
@@ -20,7 +21,7 @@ from .data.catalog import PARAMETERS, fingerprint
 from .data.fingerprint import fingerprint_of
 from .data.images import Data
 from .machine import devices
-from .names import METHODS, TASKS
+from .names import LATER, METHODS, TASKS
 
 _FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 
@@ -52,12 +53,24 @@ def identity(config: Config, data: str = "") -> dict[str, Any]:
     `data` is the fingerprint of the images; empty: of those that `config` names.
     """
     device = devices.choose(config.device)
+    found = read(dataclasses.asdict(config), config.method)
+    for name in ("start", "label_list"):  # of a file counts what is in it
+        if name in found and found[name] not in METHODS:
+            found[name] = _content(found[name])
     return {
         "method": str(config.method),
         "data": data or fingerprint(config),
         "precision": str(devices.number_format(device, config.precision)).removeprefix("torch."),
-        **read(dataclasses.asdict(config), config.method),
+        **found,
     }
+
+
+def _content(value: str) -> str:
+    """`value`, or if it is the path of a file a checksum of that."""
+    path = Path(value).expanduser()
+    if value == "random" or not path.is_file():
+        return value
+    return f"sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
 
 
 def name_of(identity: Mapping[str, Any]) -> str:
@@ -73,16 +86,16 @@ def read(values: Mapping[str, Any], method: str) -> dict[str, Any]:
     Of a method of your own: all that any method reads. A parameter that `values` lack is at its
     default.
     """
-    asked = method.removeprefix("probe ")
-    reader = "SimCLR" if asked != method and asked in TASKS else method  # Table 3 asks its network
     values = {name: field.default for name, field in _FIELDS.items()} | dict(values)
+    readers = _readers(values, method)
 
     def holds(conditions: Mapping[str, tuple]) -> bool:
         return all(values[name] in valid for name, valid in conditions.items())
 
     def counts(field: dataclasses.Field) -> bool:
         methods, where, also = (field.metadata[key] for key in ("methods", "where", "also"))
-        reads = methods is None or (methods and (reader in methods or reader not in METHODS))
+        reads = methods is None or (methods and any(one in methods for one in readers))
+        reads = reads or (methods and readers[0] not in METHODS)
         return bool(reads and holds(where)) or bool(also and holds(also))
 
     return {
@@ -90,3 +103,14 @@ def read(values: Mapping[str, Any], method: str) -> dict[str, Any]:
         for name, field in _FIELDS.items()
         if counts(field) and values[name] != field.default
     }
+
+
+def _readers(values: Mapping[str, Any], method: str) -> tuple[str, ...]:
+    """The methods that a run is made by: its own, and those of the runs that it begins with."""
+    asked = method.removeprefix("probe ")
+    if asked != method and asked in TASKS:
+        return ("SimCLR",)  # Table 3 asks its network
+    if method not in LATER:
+        return (method,)
+    begun = (values["start"], values["student_start"] if method == "distill" else "")
+    return (method, *(name for name in begun if name in METHODS))

@@ -10,8 +10,13 @@ METHODS = {
     "rotation": "rotation.Rotation",
     "MoCo v2": "moco_v2.MoCoV2",
     "BYOL": "byol.BYOL",
+    "fine-tune": "finetune.FineTune",
+    "distill": "distill.Distill",
 }
-TRAINED = tuple(name for name in METHODS if name != "random")
+# Those that begin with other runs: with the network of one, or with a teacher.
+LATER = ("fine-tune", "distill")
+TRAINED = tuple(name for name in METHODS if name not in ("random", "fine-tune"))
+SEEN = (*TRAINED, "fine-tune")  # these are shown images that are drawn anew each time
 PAIRS = ("SimCLR", "MoCo v2", "BYOL")  # these compare two views of an image
 
 DATASETS = ("synthetic", "cifar10", "cifar100", "stl10", "fashion_mnist", "imagenet")

@@ -17,7 +17,7 @@ from simclr_lib.networks.resnet import conv_norm_relu, residual_block
 from simclr_lib.train import LARS, update
 
 IMAGES, UPDATES, CLASSES = 24, 5, 3
-METHODS = ("SimCLR", "supervised", "rotation", "MoCo v2", "BYOL")
+METHODS = ("SimCLR", "supervised", "rotation", "MoCo v2", "BYOL", "fine-tune", "distill")
 
 
 class Encoder(nn.Module):
@@ -29,10 +29,10 @@ class Encoder(nn.Module):
         super().__init__()
         make = {"bottleneck": False, "project": True, "sk_ratio": 0.0, "generator": generator}
         self.stem = conv_norm_relu(3, 8, 3, 2, generator=generator)
-        self.block = residual_block(8, 16, 2, **make)
+        self.block_groups = nn.Sequential(residual_block(8, 16, 2, **make))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.block(self.stem(x)).mean(dim=(2, 3))
+        return self.block_groups(self.stem(x)).mean(dim=(2, 3))
 
 
 @contextlib.contextmanager
@@ -46,12 +46,17 @@ def small_encoders():
 
 
 def make(name: str = "SimCLR", dtype: torch.dtype = torch.float64, norm: bool = True) -> Method:
-    """A method, untrained. The queue is no multiple of the batch, so that keys wrap around."""
-    config = Config.create(
-        "smoke", method=name, batch_size=IMAGES, projection_dim=8, queue_size=36, ema_momentum=0.9
-    )
+    """A method, untrained. The queue is no multiple of the batch, so that keys wrap around.
+
+    Of the network of fine-tuning a layer of the head is a part, and a teacher's answers differ.
+    """
+    config = Config.create("smoke", method=name, batch_size=IMAGES, projection_dim=8)
+    config = config.replace(queue_size=36, ema_momentum=0.9, finetune_from=1)
     with small_encoders():
-        method = build(config, CLASSES).to(dtype)
+        method = build(config, CLASSES)
+    if name == "distill":
+        nn.init.normal_(method.teacher.classifier.weight, generator=Generator().manual_seed(2))
+    method.to(dtype)
     for place, module in list(method.named_modules()):
         if isinstance(module, BatchNorm):
             nn.init.ones_(module.gamma)  # the block counts from the first update on
@@ -77,11 +82,8 @@ def updates(
     """Loss, first gradients, and all that the method has after the updates, in float64."""
     place = devices.choose(device)
     method.to(place).train()
-    optimizer = LARS(
-        [(n, p) for n, p in method.named_parameters() if p.requires_grad],
-        lr=devices.number(0.1, place),
-        weight_decay=1e-4,
-    )
+    rate = devices.number(0.1, place)
+    optimizer = LARS(method.parameter_groups(), lr=rate, weight_decay=1e-4)
     losses, first = [], {}
     for step, whole in enumerate(stream):
         dtype = whole.views[0].dtype

@@ -83,12 +83,16 @@ WRONG_FOR = {
     "bool": [0, 1, 1.0, "", "yes"],
 }
 MAY_BE_EMPTY = ("mirror", "augmentations", "second_view", "without")
+MAY_BE_EMPTY += ("label_list", "finetune_augmentations")
+MAY_BE_MINUS_ONE = ("fine_tune_after_block", "teacher_sk_ratio")
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(Config), ids=lambda field: field.name)
 def test_no_parameter_takes_an_impossible_value(field):
     wrong = IMPOSSIBLE + WRONG_FOR[field.type]
     wrong += [""] if field.type == "str" and field.name not in MAY_BE_EMPTY else []
+    if field.name in MAY_BE_MINUS_ONE:
+        wrong = [value for value in wrong if type(value) is not int or value != -1]
     for value in wrong:
         with pytest.raises(ValueError, match=f"^{field.name}="):
             Config.create(**{field.name: value})

@@ -19,9 +19,11 @@ from simclr_lib import data, evaluation, identity, runs
 from simclr_lib.config import LOSSES, METHODS, Config
 from simclr_lib.data import ImageSet, synthetic
 from simclr_lib.data.catalog import CERTAIN, fingerprint
+from simclr_lib.evaluation.classified import classified
 from simclr_lib.identity import name_of, read, run_id
 from simclr_lib.machine.progress import unheard
 from simclr_lib.methods import build
+from simclr_lib.names import LATER
 from simclr_lib.parameters import parameter
 from simclr_lib.runs import records
 from simclr_lib.train import NotFiniteError, train
@@ -65,25 +67,41 @@ class Watched(Config):
         return {}
 
 
+def untrained_needs(method, config, images):
+    """What it begins with, as it is made."""
+    needs = method.needs(config).items()
+    return {name: build(need, len(images.classes)) for name, need in needs}
+
+
+# Runs that begin with others: with SimCLR, with none, with a student of this kind.
+BEGUN = {"start": "SimCLR"}, {"start": "random", "finetune_from": 1, "label_share": 0.5}
+BEGUN += ({"start": "random", "student_start": "random", "distill_alpha": 0.5},)
+WATCHED = [(m, more) for m in METHODS for more in (BEGUN if m in LATER else ({},))]
+
+
 @pytest.mark.parametrize("probe", ["L-BFGS", "SGD"])
-@pytest.mark.parametrize("method", METHODS)
-def test_whatever_a_run_reads_is_declared(method, probe, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("method", "more"), WATCHED)
+def test_whatever_a_run_reads_is_declared(method, more, probe, tmp_path, monkeypatch):
     """Trained and judged with a config that notes what is looked at."""
     config = Config.create(
         "smoke", num_images=64, epochs=1, batch_size=32, warmup_epochs=0.0, device="cpu",
-        output_dir=str(tmp_path), method=method, probe=probe, probe_batch_size=32
+        output_dir=str(tmp_path), method=method, probe=probe, probe_batch_size=32, **more
     )  # fmt: skip
     images, config = data.load(config), Watched(**dataclasses.asdict(config))
     monkeypatch.setattr("simclr_lib.train.files.identity", lambda *_: FIXED)
+    monkeypatch.setattr("simclr_lib.train.files.needed", untrained_needs)
     monkeypatch.setattr(Watched, "seen", set())
     method_made = build(config, len(images.classes))
     if method_made.trained:
         method_made = train(config, images, report=unheard).method
-    head = getattr(method_made, "head", None)
-    evaluation.evaluate(method_made, images, config, head)
+    if method_made.classifies:
+        classified(method_made, images, config)
+    else:
+        evaluation.evaluate(method_made, images, config, getattr(method_made, "head", None))
     seen, Watched.seen = Watched.seen, None
-    declared = read(dict.fromkeys(NAMES) | {"probe": probe, "loss": LOSSES[-1]}, method)
-    undeclared = seen - declared.keys() - FREE - {"probe"}
+    values = {"probe": probe, "loss": LOSSES[-1], "student_start": "SimCLR"} | more
+    declared = read(dict.fromkeys(NAMES) | values, method)
+    undeclared = seen - declared.keys() - FREE - values.keys()
     assert {(method, name) for name in undeclared} <= HARMLESS
 
 
@@ -132,11 +150,22 @@ def test_a_run_is_what_its_method_reads():
     assert same("SimCLR", probe_epochs=7)
     assert not same("SimCLR", {"probe": "SGD"}, probe_epochs=7)
     assert not same("random", {"probe": "SGD"}, crop_area_min=0.5)
+    for later in ("fine-tune", "distill"):
+        for something in ({"label_share": 0.5}, {"finetune_from": 1}, {"epochs": 9}):
+            assert same("SimCLR", **something) == ("epochs" not in something)
+            assert not same(later, **something)
+        assert same(later, ema_momentum=0.9)
+        assert not same(later, {"start": "BYOL"}, ema_momentum=0.9)
+        assert not same(later, {"start": "random"}, head_layers=3)
+    assert same("fine-tune", {"start": "random"}, epochs=9)
+    assert same("fine-tune", student_start="random", teacher_depth=50)
+    assert not same("distill", student_start="random")
+    assert not same("distill", teacher_depth=50)
     free = {"device": "cpu", "processes": 2, "workers": 0, "output_dir": "x", "data_dir": "y"}
     assert same("SimCLR", checkpoint_minutes=1, mirror="z", **free)
     quick = Config.create("quick")
     assert run_id(quick) == run_id(Config(**dataclasses.asdict(quick) | {"preset": "paper"}))
-    assert len({run_id(Config.create("quick", method=method)) for method in METHODS}) == 6
+    assert len({run_id(Config.create("quick", method=method)) for method in METHODS}) == 8
     assert run_id(Config.create("quick", method="moco-v2")).startswith("moco-v2-")
 
 

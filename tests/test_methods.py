@@ -7,13 +7,14 @@ import copy
 import numpy as np
 import pytest
 import torch
-from conftest import GOLDEN
+from conftest import GOLDEN, near
 from one_step import METHODS as TRAINED
 from one_step import batches, make, updates
 from torch import Tensor, nn
 
 from simclr_lib.config import Config
 from simclr_lib.methods import METHODS, Batch, Method, build, byol
+from simclr_lib.methods.method import follow
 from simclr_lib.networks.heads import ProjectionHead
 from simclr_lib.schedule import warmup_cosine
 from simclr_lib.train import train, update
@@ -26,12 +27,6 @@ def lineage():
     return lambda name: torch.from_numpy(np.asarray(arrays[name]).copy())
 
 
-def assert_near(found, expected, name=""):
-    """Relative to the largest number, as the recording says."""
-    difference = (found.detach() - expected).abs().max() / expected.abs().max()
-    assert difference < 1e-5, f"{name}: {difference:.1e}"
-
-
 def as_views(*x):
     """Rows (N, d) as images of one pixel, for an encoder that flattens them."""
     labels = torch.zeros(len(x[0]), dtype=torch.int64)
@@ -39,7 +34,8 @@ def as_views(*x):
 
 
 def test_names_are_those_of_the_papers_and_every_class_has_its_own():
-    assert list(METHODS) == ["random", "SimCLR", "supervised", "rotation", "MoCo v2", "BYOL"]
+    alone = ["random", "SimCLR", "supervised", "rotation", "MoCo v2", "BYOL"]
+    assert list(METHODS) == [*alone, "fine-tune", "distill"]
     assert all(cls.name == name for name, cls in METHODS.items())
     assert set(TRAINED) == {name for name, cls in METHODS.items() if cls.trained}
 
@@ -90,9 +86,51 @@ def test_moco_makes_the_recorded_updates(case, lineage):
                     value = getattr(layer[0], kind)
                     value = value.grad if what == "grad" else value
                     expected = lineage(f"moco/{case}/{what}/{name}.{kind}")[step]
-                    assert_near(value, expected, f"{what} of {name}.{kind}, update {step}")
-        assert_near(method.queue.T, lineage(f"moco/{case}/queue")[step], f"queue, update {step}")
+                    near(value, expected, name=f"{what} of {name}.{kind}, update {step}")
+        near(method.queue.T, lineage(f"moco/{case}/queue")[step], name=f"queue, update {step}")
         assert method.oldest.item() == lineage(f"moco/{case}/queue_ptr")[step].item()
+
+
+@pytest.mark.parametrize("case", ["m0999", "m09"])
+def test_a_slow_copy_follows_as_recorded(case, recorded):
+    slow, online = (nn.Linear(3, 7, bias=False).double() for _ in range(2))
+    slow.weight.data = recorded.get(f"ema/{case}/start").clone()
+    for fast, expected in zip(
+        recorded.get(f"ema/{case}/online"), recorded.get(f"ema/{case}/after"), strict=True
+    ):
+        online.weight.data = fast
+        follow(slow, online, recorded.cases[f"ema/{case}"]["decay"])
+        near(slow.weight, expected, 1e-12)
+
+
+def test_the_memory_of_keys_is_as_recorded(recorded):
+    facts = recorded.cases["memory"]
+    config = Config.create("smoke", method="MoCo v2", batch_size=4, projection_dim=6)
+    config = config.replace(temperature=facts["temperature"], queue_size=facts["size"])
+    method = build(config).double()
+    method.queue.copy_(recorded.get("memory/queue_start"))
+    method.oldest.fill_(facts["start_pointer"])
+    for step, pointer in enumerate(facts["pointer_after"]):
+        get = lambda name, step=step: recorded.get(f"memory/step{step}/{name}")  # noqa: E731
+        query = get("query").requires_grad_()
+        loss, _ = method.loss((query, get("key")), torch.zeros(4))
+        loss.backward()
+        near(loss, get("loss"), 1e-12)
+        near(query.grad, get("grad_query"), 1e-10)
+        method.after_step(step, 3)
+        near(method.queue, get("queue_after"), 1e-12)
+        assert method.oldest == pointer  # the first write ends the queue
+
+
+def test_keys_that_do_not_fit_before_the_end_of_the_queue_go_on_at_its_beginning():
+    config = Config.create("smoke", method="MoCo v2", batch_size=4, projection_dim=2, queue_size=10)
+    method, expected = build(config), []
+    for step in range(5):
+        expected += [float(key) for key in range(4 * step, 4 * step + 4)]
+        method.newest = torch.tensor(expected[-4:])[:, None].expand(4, 2)
+        method.after_step(step, 5)
+    assert method.queue[:, 0].tolist() == expected[10:]  # the last ten of twenty
+    assert method.oldest == 0
 
 
 def test_a_queue_smaller_than_a_batch_is_refused():
@@ -108,7 +146,7 @@ def test_byol_has_the_recorded_loss_and_gradients(case, lineage):
     loss.backward()
     assert loss.item() == pytest.approx(lineage(f"byol/{case}/loss").item(), rel=1e-5)
     for i, p in enumerate((p1, p2), start=1):
-        assert_near(p.grad, lineage(f"byol/{case}/grad_prediction{i}"))
+        near(p.grad, lineage(f"byol/{case}/grad_prediction{i}"))
 
 
 def test_byol_has_the_recorded_schedules_and_heads(lineage):
@@ -133,9 +171,9 @@ def test_byol_has_the_recorded_schedules_and_heads(lineage):
     x = lineage("byol/mlp/input").requires_grad_()
     output = head(x)
     (output * lineage("byol/mlp/cotangent")).sum().backward()
-    assert_near(output, lineage("byol/mlp/output"))
-    assert_near(x.grad, lineage("byol/mlp/grad_input"))
-    assert_near(head[0].weight.grad.T, lineage("byol/mlp/grad_hidden_weight"))
+    near(output, lineage("byol/mlp/output"))
+    near(x.grad, lineage("byol/mlp/grad_input"))
+    near(head[0].weight.grad.T, lineage("byol/mlp/grad_hidden_weight"))
 
 
 def test_byol_moves_its_target_after_the_optimizer_and_never_its_moving_statistics():
@@ -172,7 +210,7 @@ def test_what_is_kept_is_not_trained_and_what_is_trained_is_all_in_the_checkpoin
     kept = {n for n, p in method.named_parameters() if not p.requires_grad}
     assert trained
     assert not trained & kept
-    assert bool(kept) == (name in ("MoCo v2", "BYOL"))
+    assert bool(kept) == (name in ("MoCo v2", "BYOL", "distill"))
     assert trained | kept <= set(method.state_dict())
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import train_needs
 from one_step import IMAGES, METHODS, batches, in_processes, make, updates, variants
 from PIL import Image
 
@@ -140,8 +141,10 @@ def test_the_batches_of_all_processes_are_those_of_one(on_disk, tmp_path, monkey
 def test_what_cannot_be_divided_evenly_is_refused(monkeypatch, tmp_path):
     config = Config.create("smoke", device="cpu", processes=4, output_dir=str(tmp_path))
     images = data.load(config)
-    for wrong in ({"batch_size": 6}, {"batch_size": 8, "chunk_size": 2}):
+    tuned = {"method": "fine-tune", "start": "random", "batch_size": 8, "finetune_batch_size": 6}
+    for wrong in ({"batch_size": 6}, {"batch_size": 8, "chunk_size": 2}, tuned):
         (name, size), *_ = reversed(wrong.items())
+        name = name.removeprefix("finetune_")
         message = rf"{name}={size} is not valid for 4 processes.*multiple of 4"
         with pytest.raises(ValueError, match=message):  # before any process is started
             trainer.train(config.replace(**wrong), images)
@@ -198,6 +201,7 @@ def test_a_run_of_every_method_is_divided_as_well(name, tmp_path):
     config = config.replace(method=name)
     config = config.replace(num_images=64, base_learning_rate=1e-3, output_dir=str(tmp_path))
     images = data.load(config)
+    train_needs(config, images)
     one, two = (trainer.train(config.replace(processes=p), images) for p in (1, 2))
     assert two.history["loss"] == pytest.approx(one.history["loss"], rel=1e-4)
     assert two.history["accuracy"] == one.history["accuracy"]

@@ -13,6 +13,7 @@ import time
 
 import pytest
 import torch
+from conftest import train_needs
 
 from simclr_lib import evaluation
 from simclr_lib.config import Config
@@ -110,6 +111,8 @@ def test_all_methods_start_from_the_same_encoder(smoke, name):
 def test_resuming_gives_the_weights_of_an_undisturbed_run(name, smoke, data, monkeypatch):
     config = smoke.replace(method=name, epochs=6, checkpoint_minutes=0.0)
     monkeypatch.setattr(log, "LOG_POINTS", 2)  # so that it stops between log points
+    config = config.replace(finetune_epochs=3)
+    train_needs(config, data)
     expected = trainer.train(config, data)
 
     class Stop(Exception):  # noqa: N818 - not an error

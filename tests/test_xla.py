@@ -151,7 +151,7 @@ def test_devices_make_the_updates_of_the_cpu(devices, tmp_path):
     assert result.returncode == 0, result.stderr
     state = torch.load(path)
     assert state["devices"] == devices
-    assert len(state["found"]) == 6
+    assert len(state["found"]) == 8
     for case, found in state["found"].items():
         kind, name = case.split(", ")
         method, chunks = make(name, torch.float32), variants(name)[kind][1]

@@ -6,6 +6,7 @@ import importlib
 
 from ..config import METHODS as _PLACES
 from ..config import Config
+from .memory import SimCLRWithMemory
 from .method import Batch, Method
 
 
@@ -24,7 +25,14 @@ def build(config: Config, classes: int = 0) -> Method:
     Weights depend on `config.seed` alone, so the encoder is the same for every method. `classes` is
     the number of those to tell apart, for methods that use labels.
     """
-    return METHODS[config.method](config, classes)
+    return class_of(config)(config, classes)
 
 
-__all__ = ["METHODS", "Batch", "Method", "build"]
+def class_of(config: Config) -> type[Method]:
+    """Of `config.method`; SimCLR with a memory is a class of its own."""
+    if config.method == "SimCLR" and config.memory_size:
+        return SimCLRWithMemory
+    return METHODS[config.method]
+
+
+__all__ = ["METHODS", "Batch", "Method", "build", "class_of"]

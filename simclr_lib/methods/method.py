@@ -20,6 +20,7 @@ from torch import Generator, Tensor, nn
 
 from .. import views
 from ..config import Config
+from ..data.images import Data, ImageFiles, ImageSet
 from ..machine import devices
 from ..networks.resnet import build_encoder
 from ..views import Batch, Branch, Random
@@ -35,6 +36,8 @@ class Method(nn.Module):
 
     name: ClassVar[str]  # as printed in its paper: in the config, the record, the checkpoint
     labelled: ClassVar[bool] = False  # whether it is trained on the labelled images only
+    runs_on: ClassVar[bool] = False  # whether a batch may reach into the next epoch
+    classifies: ClassVar[bool] = False  # whether it is judged by its own `logits`, not by probes
     trained: ClassVar[bool] = True  # false of a network that stays as it is made
 
     passes: ClassVar[float] = 2.0  # of an image in an update; one without a gradient is a third
@@ -43,6 +46,23 @@ class Method(nn.Module):
         super().__init__()
         self.config, self.generator = config, Generator().manual_seed(config.seed)
         self.encoder = build_encoder(config, self.generator)
+
+    @classmethod
+    def recipe(cls, config: Config) -> Config:
+        """What the trainer reads: batch, epochs, rate. Its own, where it is not pretraining."""
+        return config
+
+    @classmethod
+    def needs(cls, config: Config) -> dict[str, Config | str]:
+        """The runs, or files of weights, that it begins with: given to `receive` by these names."""
+        return {}
+
+    def receive(self, **runs: Method) -> None:
+        """Take what is needed from finished runs."""
+
+    def images(self, data: Data) -> ImageSet | ImageFiles:
+        """What it is trained on."""
+        return data.train if self.labelled else data.pretrain
 
     def branches(self) -> tuple[Branch, ...]:
         """How the views of an image are made."""

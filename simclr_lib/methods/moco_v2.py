@@ -19,6 +19,7 @@ from ..checks import refuse
 from ..config import Config
 from ..networks.heads import ProjectionHead
 from ..views import Batch
+from .memory import remember
 from .method import Method, follow
 
 
@@ -67,6 +68,4 @@ class MoCoV2(Method):
         return F.cross_entropy(logits, answer), (logits.argmax(dim=1) == 0).float().mean()
 
     def after_step(self, step: int, total: int) -> None:
-        place = torch.arange(len(self.newest), device=self.queue.device) + self.oldest
-        self.queue.index_copy_(0, place % len(self.queue), self.newest)
-        self.oldest.add_(len(self.newest)).remainder_(len(self.queue))
+        remember(self.queue, self.oldest, self.newest)

@@ -5,7 +5,7 @@ from .jobs import choice, grid, not_recorded
 from .one import make
 from .records import add, read
 from .sweeps import run
-from .tables import METRICS, Difference, difference, summary, table
+from .tables import METRICS, Difference, chosen, difference, summary, table
 
 __all__ = [
     "METRICS",
@@ -13,6 +13,7 @@ __all__ = [
     "Difference",
     "add",
     "choice",
+    "chosen",
     "cost",
     "difference",
     "estimate",

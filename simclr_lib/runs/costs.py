@@ -14,7 +14,7 @@ from ..methods import build
 from ..schedule import total_steps
 from ..train.loop import set_up, stream
 from ..train.update import update
-from .jobs import not_recorded, work
+from .jobs import not_recorded, stages, work
 
 
 class Cost(NamedTuple):
@@ -33,7 +33,8 @@ class Cost(NamedTuple):
 def estimate(config: Config, data: Data, measured: int = 4) -> Cost:
     """Time and memory that `train` will need, from a few updates of a throw-away copy."""
     method = build(config, len(data.classes))
-    images = data.train if method.labelled else data.pretrain
+    config = method.recipe(config)
+    images = method.images(data)
     total = total_steps(len(images), config.batch_size, config.epochs)
     chunks, count = config.chunks, devices.processes(config)
     if count > 1:  # the part of one of them, without what they exchange
@@ -62,9 +63,10 @@ def _estimate(config: Config, data: Data, send: Any) -> Cost:
 def cost(jobs: Sequence[Config], images: Data) -> str:
     """What the jobs not yet recorded will take, in words, measured on a few updates of one.
 
-    Raises `ValueError` if there is no room to judge one.
+    With the runs that they begin with, where these are to be made too. Raises `ValueError` if there
+    is no room to judge one.
     """
-    todo = not_recorded(jobs)
+    todo = [job for part in stages(not_recorded(jobs)) for job in part]
     largest = max(todo, key=work, default=None)
     if largest is None:
         return "all recorded: nothing to train"

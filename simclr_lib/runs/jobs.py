@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..config import Config
+from ..identity import run_ids
 from ..machine import devices, parallel
-from ..methods import METHODS
+from ..methods import class_of
+from ..train import files
 from . import records
 
 
@@ -61,4 +63,33 @@ def sorted_out(jobs: Sequence[Config]) -> tuple[list[Config], list[Path]]:
 
 def work(job: Config) -> float:
     """What the time of a run is about proportional to; 0 if nothing is trained."""
-    return METHODS[job.method].passes * job.epochs * job.width * job.depth
+    method = class_of(job)
+    share = job.label_share if method.classifies and method.labelled else 1.0
+    return method.passes * method.recipe(job).epochs * share * job.width * job.depth
+
+
+def stages(jobs: Sequence[Config]) -> list[list[Config]]:
+    """The jobs, and before them the runs that they begin with where no weights of these are there.
+
+    A list for every stage: what it needs is in those before.
+    """
+    own = dict(zip(run_ids(jobs), jobs, strict=True))
+    stage_of, waiting = dict.fromkeys(own, 0), list(own)  # counted from the last
+    while waiting:
+        name = waiting.pop()
+        needs = class_of(own[name]).needs(own[name]).values()
+        runs = [need for need in needs if isinstance(need, Config)]
+        for other, run in zip(run_ids(runs), runs, strict=True):
+            if other not in own and _left_weights(run):
+                continue  # and so what it began with is not needed
+            own.setdefault(other, run)
+            if stage_of.get(other, -1) <= stage_of[name]:
+                stage_of[other] = stage_of[name] + 1
+                waiting.append(other)
+    first = max(stage_of.values(), default=-1)
+    return [[own[n] for n, at in stage_of.items() if at == part] for part in range(first, -1, -1)]
+
+
+def _left_weights(job: Config) -> bool:
+    """Whether the run has left its weights; of several hosts, as the first says."""
+    return parallel.from_first(lambda: files.places(job).weights.exists())

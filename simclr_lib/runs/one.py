@@ -8,6 +8,7 @@ from typing import Any
 from ..config import Config
 from ..data.catalog import load_as, parameters_of, stamp
 from ..data.images import Data
+from ..evaluation.classified import classified
 from ..evaluation.needs import check
 from ..evaluation.protocol import evaluate
 from ..machine import devices, parallel
@@ -41,7 +42,11 @@ def make(config: Config, report: Report | None = None) -> None:
         return
     method = run.method if run else build(config, len(images.classes))
     head = getattr(method, "head", None)
-    metrics = {} if failed else evaluate(method, images, config, head)
+    metrics = {}
+    if method.classifies and not failed:
+        metrics = classified(method, images, config)
+    elif not failed:
+        metrics = evaluate(method, images, config, head)
     metrics["parameters_M"] = parameter_count(method.encoder) / 1e6
     records.add(config, metrics, run, data=images, **failed)
     files.forget(config, images)

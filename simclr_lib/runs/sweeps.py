@@ -19,7 +19,8 @@ from ..machine import devices, threads, workers
 from ..machine.preemption import Termination
 from ..machine.progress import Progress
 from ..machine.versions import commit
-from .jobs import sorted_out, work
+from ..methods import class_of
+from .jobs import sorted_out, stages, work
 from .one import make
 from .records import provenance
 
@@ -27,20 +28,26 @@ from .records import provenance
 def run(jobs: Sequence[Config], label: str = "sweep", processes: int = 0) -> None:
     """Train, evaluate and record every job that the user's records do not hold yet.
 
-    One line of progress for all of them. `processes` runs go on at a time; 0 means as many as there
-    are cores on a CPU, at most 8, and one on anything else, or if a run takes several processes for
-    itself. From a script, call this under `if __name__ == "__main__":`. A run that diverges is
-    recorded as such, with its message and no metrics; any other error ends the sweep, and what is
-    recorded stays recorded. Terminated (SIGTERM), all runs write their checkpoints and end; called
+    One line of progress for all of them. What they begin with (`Method.needs`) is made first, where
+    no weights of it are there. `processes` runs go on at a time; 0 means as many as there are cores
+    on a CPU, at most 8, and one on anything else, or if a run takes several processes for itself.
+    From a script, call this under `if __name__ == "__main__":`. A run that diverges is recorded as
+    such, with its message and no metrics; any other error ends the sweep, and what is recorded
+    stays recorded. Terminated (SIGTERM), all runs write their checkpoints and end; called
     again, the sweep goes on from there.
     """
     todo, known = sorted_out(jobs)
     if known:
         count = f"{len(known)} of {len(known) + len(todo)} already recorded"
         print(f"{label}: {count} ({provenance(known)})")
-    if not todo:
-        return
     commit()  # the code that runs is that of the beginning
+    parts = stages(todo)
+    for part in parts:
+        _run(part, label if len(parts) == 1 else f"{label}, {part[0].method}", processes)
+
+
+def _run(todo: list[Config], label: str, processes: int) -> None:
+    """Runs that need nothing of each other."""
     if processes == 0:
         processes = min(threads.cores(), 8) if _on_cpu(todo) and not _together(todo) else 1
     line, processes = _Whole(label, todo), min(processes, len(todo))
@@ -57,7 +64,7 @@ def _on_cpu(jobs: Sequence[Config]) -> bool:
 
 
 def _together(jobs: Sequence[Config]) -> bool:
-    return any(devices.processes(job) > 1 for job in jobs)
+    return any(devices.processes(class_of(job).recipe(job)) > 1 for job in jobs)
 
 
 class _Whole(Progress):

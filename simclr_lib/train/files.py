@@ -24,6 +24,7 @@ from ..identity import identity, name_of
 from ..machine import devices, parallel
 from ..methods import Method, build
 from ..paths import output_dir
+from . import weights
 
 FORMAT = 2
 
@@ -202,6 +203,20 @@ def trained(
     method = make(config, classes) if make else build(config, classes)
     _put(state["method"], method, path)
     return method
+
+
+def needed(method: Method, config: Config, data: Data | None = None) -> dict[str, Method]:
+    """What `method` is to receive: finished runs, or networks from files of weights.
+
+    Raises what `trained` and `weights.network` raise, naming the run or the file.
+    """
+    found = {}
+    for name, need in method.needs(config).items():
+        if isinstance(need, Config):
+            found[name] = trained(need, len(data.classes) if data else 0, data=data)
+        else:
+            found[name] = weights.network(Path(need).expanduser(), config)
+    return found
 
 
 def _put(weights: dict[str, Tensor], method: nn.Module, path: Path) -> None:

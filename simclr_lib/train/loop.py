@@ -21,7 +21,7 @@ from ..machine import devices, parallel, threads
 from ..machine.preemption import Termination
 from ..machine.progress import Report, on_a_line, unheard
 from ..machine.versions import commit
-from ..methods import Batch, Method, build
+from ..methods import Batch, Method, class_of
 from ..paths import output_dir, writable
 from ..schedule import total_steps, warmup_cosine, warmup_steps
 from ..views.batches import batches
@@ -54,22 +54,23 @@ def train(
     when training diverges, `ValueError` for a method that is not trained.
     """
     if method is not None:
-        if not (
-            isinstance(method, type) and issubclass(method, Method) and hasattr(method, "name")
-        ):
+        usable = isinstance(method, type) and issubclass(method, Method)
+        if not (usable and hasattr(method, "name")):
             refuse("method", method, "a class made from methods.Method, with a name")
         config = config.of_method(method.name)
     writable(output_dir(config), "output_dir")  # before hours are spent
     report = report or (on_a_line(label or config.method) if parallel.rank() == 0 else unheard)
-    if not parallel.joined() and devices.processes(config) > 1:
-        return together(train, config, data, report, method, until_recorded=until_recorded)
-    made = method(config, len(data.classes)) if method else build(config, len(data.classes))
+    kind = method or class_of(config)
+    if not parallel.joined() and (several := devices.processes(kind.recipe(config))) > 1:
+        return together(train, several, config, data, report, method, until_recorded=until_recorded)
+    made = kind(config, len(data.classes))
     if not made.trained:
         raise ValueError(f"method={config.method!r} is not valid: it is not trained")
-    images = data.train if made.labelled else data.pretrain
     commit()  # the code that runs is that of the beginning, whatever is committed meanwhile
     own = files.places(config, data)
-    return _train(config, images, made, own, report, until_recorded=until_recorded)
+    if found := files.needed(made, config, data):
+        made.receive(**found)
+    return _train(made, made.images(data), own, report, until_recorded=until_recorded)
 
 
 class Place(NamedTuple):
@@ -107,22 +108,22 @@ def stream(
     last: int,
 ) -> Iterator[Iterator[Batch]]:
     """The batches of updates `first` to `last` - 1, and inside as many threads as suit them."""
-    branches, prepare = method.branches(), method.prepare
     with threads.of_run(config, device) as ahead:
-        made = batches(images, branches, config, device, first, last, prepare=prepare, ahead=ahead)
+        parts = (images, method.branches(), config, device, first, last)
+        made = batches(*parts, prepare=method.prepare, ahead=ahead, runs_on=method.runs_on)
         with contextlib.closing(made):
             yield made
 
 
 def _train(
-    config: Config,
-    images: ImageSet | ImageFiles,
     method: Method,
+    images: ImageSet | ImageFiles,
     own: files.Places,
     report: Report,
     *,
     until_recorded: bool,
 ) -> Run:
+    config = method.recipe(method.config)
     device, dtype, optimizer = set_up(config, method)
     if not parallel.same((len(images), zlib.crc32(images.labels.numpy().data))):
         raise ValueError("the images of those who train together are not the same")
@@ -165,7 +166,7 @@ def _train(
                 parallel.wait_for_all()  # the first still needs what the others have computed
                 termination.now()
         if devices.writes(device):
-            files.keep_at(own, method, config)
+            files.keep_at(own, method, method.config)
             if until_recorded:
                 save(total)
             else:

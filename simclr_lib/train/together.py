@@ -18,6 +18,7 @@ from .log import NotFiniteError, Run
 
 def together(
     train: Callable[..., Run],
+    processes: int,
     config: Config,
     data: Data,
     report: Report,
@@ -25,7 +26,7 @@ def together(
     *,
     until_recorded: bool,
 ) -> Run:
-    """`train` by several processes; the method as they leave it."""
+    """`train` by so many processes; the method as they leave it."""
     if method is not None and method.__module__ == "__main__":
         raise ValueError(
             f"processes={config.processes} is not valid for {method.__name__}, which other "
@@ -39,7 +40,7 @@ def together(
         config,
         data,
         method,
-        processes=devices.processes(config),
+        processes=processes,
         gpus=devices.choose(config.device).type == "cuda",
         report=report,
     )

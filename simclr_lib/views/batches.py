@@ -1,4 +1,4 @@
-"""The batches of a run: which images, in which order, as which views.
+"""The batches of a run: images in their order, as views.
 
 Order and draws depend only on the seed and the number of the update, so a run that is stopped
 anywhere goes on with exactly the batches it would have seen.
@@ -10,7 +10,6 @@ import signal
 from collections import abc
 from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
 import torch
 from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -20,41 +19,18 @@ from ..data.folders import report_bad_files
 from ..data.images import ImageFiles, ImageSet
 from ..machine import devices, parallel, threads
 from .draws import OwnRows, Random
+from .order import batch_indices, draw_seed, epoch_order, running_indices
 from .views import Batch, Branch, center_view, distort, first_crop, make_views, shared_crop, view
 
+__all__ = ["batch_indices", "batches", "center_batches", "epoch_order", "step_generator"]
+
 Prepare = Callable[[Batch, Random], Batch]  # see `methods.Method.prepare`
-
-
-def epoch_order(num_images: int, seed: int, epoch: int) -> Tensor:
-    """(num_images,) the random order of one epoch; depends on nothing but its arguments."""
-    return torch.randperm(num_images, generator=Generator().manual_seed(draw_seed(seed, epoch)))
-
-
-def batch_indices(
-    num_images: int, batch_size: int, seed: int, first: int, last: int
-) -> Iterator[Tensor]:
-    """Indices (batch_size,) for updates `first` to `last` - 1; an epoch's ragged end is dropped.
-
-    The official stream runs on from epoch to epoch without dropping; its number of updates, which
-    we keep, then makes slightly more than `epochs` of our passes.
-    """
-    per_epoch = num_images // batch_size
-    for step in range(first, last):
-        epoch, position = divmod(step, per_epoch)
-        if step == first or position == 0:
-            order = epoch_order(num_images, seed, epoch)
-        yield order[position * batch_size : (position + 1) * batch_size]
 
 
 def step_generator(seed: int, step: int, *, divided: bool = False) -> Random:
     """The generator of all random draws of one update; if `divided`, of those of the own rows."""
     generator = Generator().manual_seed(draw_seed(seed, step))
     return OwnRows(generator, parallel.rank(), parallel.processes()) if divided else generator
-
-
-def draw_seed(*numbers: int) -> int:
-    """A seed of 32 bits from whole numbers, well mixed and the same everywhere."""
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
 def batches(
@@ -68,6 +44,7 @@ def batches(
     prepare: Prepare | None = None,
     own: bool = True,
     ahead: bool = False,
+    runs_on: bool = False,
 ) -> abc.Generator[Batch, None, None]:
     """The batches of updates `first` to `last` - 1 on `device`: views, labels, which images.
 
@@ -76,15 +53,17 @@ def batches(
     `copies`, `seed` and `workers`: a batch has N / copies images, one after the other, as often as
     `copies` says. Where several processes train together, each gets its `own` rows of the batch (on
     XLA they become a part of the tensor of all), or if that is false all, as if it were alone. Of
-    images in memory, another thread makes the next views `ahead`.
-    Raises `ValueError` if there are fewer images than a batch has.
+    images in memory, another thread makes the next views `ahead`. A stream that `runs_on` drops
+    nothing at the end of an epoch; another raises `ValueError` if there are fewer images than a
+    batch has.
     """
-    if config.batch_size > len(images):
+    if config.batch_size > len(images) and not runs_on:
         raise ValueError(
             f"batch_size={config.batch_size} is not valid: only {len(images)} images to train on"
         )
     distinct = config.batch_size // config.copies
-    order = batch_indices(len(images), distinct, config.seed, first, last)
+    indices_of = running_indices if runs_on else batch_indices
+    order = indices_of(len(images), distinct, config.seed, first, last)
     order = (indices.repeat(config.copies) for indices in order)
     if isinstance(images, ImageFiles):
         made = _file_batches(images, branches, config, device, order, first, own=own)
