@@ -74,10 +74,15 @@ class Beyond:
     teacher_sk_ratio: float = parameter(
         -1.0, "its selective kernels (-1: as the student)", Interval(-1, 1), TAUGHT
     )
+    teacher_temperature: float = parameter(
+        0.1, "of its own distillation, if it is one", POSITIVE, TAUGHT, {"teacher": ("distill",)}
+    )
     student_start: str = parameter(
         "SimCLR", "what the student begins as", ("random", "SimCLR", "fine-tune"), TAUGHT
     )
-    distill_temperature: float = parameter(1.0, "of both (v2: 0.1 for itself)", POSITIVE, TAUGHT)
+    distill_temperature: float = parameter(
+        1.0, "of both (v2: 1.0; 0.1 for itself)", POSITIVE, TAUGHT
+    )
     distill_alpha: float = parameter(
         1.0, "weight of the teacher; the rest is the labels'", Interval(0, 1), TAUGHT
     )

@@ -82,6 +82,7 @@ def test_teachers_are_of_their_own_size_and_a_teacher_that_was_taught_had_one_of
     )
     first = teacher_of(config)
     assert (first.method, first.depth, first.width) == ("distill", 34, 2.0)
+    assert (config.distill_temperature, first.distill_temperature) == (1.0, 0.1)
     second = teacher_of(first)
     assert (second.method, second.depth, second.width) == ("fine-tune", 34, 2.0)
     method, teacher = build(config, 5), build(first, 5)

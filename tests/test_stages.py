@@ -106,3 +106,9 @@ def test_the_cost_is_of_all_of_it(job, monkeypatch):
     everything = [run for part in stages([job]) for run in part]
     words = costs.cost([job], data.load(job))
     assert words.startswith(f"5 runs to train, about {sum(map(work, everything)):.1f} min")
+
+
+def test_a_stage_that_the_head_has_not_is_refused_first(job, monkeypatch):
+    monkeypatch.setattr("simclr_lib.runs.sweeps.make", lambda *_: pytest.fail("trained"))
+    with pytest.raises(ValueError, match="finetune_from=3 is not valid; it must be at most"):
+        runs.run([job.replace(finetune_from=3)], processes=1)

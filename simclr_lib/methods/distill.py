@@ -35,6 +35,8 @@ def teacher_of(config: Config) -> Config:
         "teacher_width": 0.0,
         "teacher_sk_ratio": -1.0,
     }
+    if config.teacher == "distill":  # of itself: softened less (v2, Section 2)
+        own["distill_temperature"] = config.teacher_temperature
     return config.replace(method=config.teacher, **size, **own)
 
 

@@ -31,9 +31,7 @@ class FineTune(Method):
 
     def __init__(self, config: Config, classes: int = 0) -> None:
         super().__init__(config)
-        layers, stage = config.head_layers, config.finetune_from
-        if stage > layers:
-            refuse("finetune_from", stage, f"at most head_layers={layers}; 0 is h")
+        layers, stage = config.head_layers, _stage(config)
         norm, draws = config.has("head_batch_norm"), self.generator
         inputs, dim = self.encoder.features, config.projection_dim
         head = ProjectionHead(inputs, layers, dim, norm, generator=draws)
@@ -69,6 +67,7 @@ class FineTune(Method):
     @classmethod
     def needs(cls, config: Config) -> dict[str, Config | str]:
         """The run, or the file, that it starts from."""
+        _stage(config)  # before what it begins with is trained
         if config.start == "random":
             return {}
         if config.start in LATER:
@@ -124,6 +123,14 @@ class FineTune(Method):
         if self.config.finetune_optimizer == "SGD":
             return [{"params": named, "adapt": False, "nesterov": True, "classic": False}]
         return apart(named)
+
+
+def _stage(config: Config) -> int:
+    """`finetune_from`, which the head must have."""
+    if config.finetune_from > config.head_layers:
+        valid = f"at most head_layers={config.head_layers}; 0 is h"
+        refuse("finetune_from", config.finetune_from, valid)
+    return config.finetune_from
 
 
 def apart(named: Sequence[tuple[str, Tensor]]) -> list[dict[str, Any]]:
