@@ -18,6 +18,7 @@ NAMES = (
     "quick",
     "probes",
     "end_to_end",
+    "few_labels",
     "device",
     "augmentation",
     "nt_xent",
