@@ -34,7 +34,7 @@ class Beyond:
     memory_momentum: float = parameter(
         0.999, "of the network that makes them", Interval(0, 1), ("SimCLR",), {"memory_size": SOME}
     )
-    # Few labels (v1 Section 4.2 and appendix B.5, v2 Section 2)
+    # Few labels (v1 Section 6 and appendix B.5, v2 Section 2)
     start: str = parameter(
         "SimCLR",
         "method whose network is fine-tuned, random, or a .safetensors file",
@@ -86,4 +86,7 @@ class Beyond:
     distill_alpha: float = parameter(
         1.0, "weight of the teacher; the rest is the labels'", Interval(0, 1), TAUGHT
     )
-    distill_epochs: int = parameter(0, "passes over all images (0: as epochs)", COUNT, TAUGHT)
+    distill_images: str = parameter(
+        "all", "what it is taught on: all images, or those with labels", ("all", "labelled"), TAUGHT
+    )
+    distill_epochs: int = parameter(0, "passes over these (0: as epochs)", COUNT, TAUGHT)

@@ -15,6 +15,7 @@ from simclr_lib.losses.distillation import distillation_loss, mixed_loss
 from simclr_lib.methods import build
 from simclr_lib.methods.distill import teacher_of
 from simclr_lib.train import files
+from simclr_lib.train.loop import set_up
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +117,20 @@ def test_with_labels_for_a_part_the_others_are_hidden(images):
     assert (method.images(images).labels >= 0).sum() == 16
     assert len(method.images(images)) == 64
     assert taught().images(images) is images.pretrain
+    few = taught(label_share=0.25, distill_images="labelled")
+    assert (len(few.images(images)), few.runs_on, method.runs_on) == (16, True, False)
     labels = torch.tensor([0, -1])
     student, teacher = torch.randn(2, 2, 5, generator=torch.Generator().manual_seed(0)).double()
     loss, _ = method.loss((student, teacher), labels)
     soft = -(teacher.softmax(1) * student.log_softmax(1)).sum()
     hard = F.cross_entropy(student[:1], labels[:1])
     near(loss, (0.5 * hard + 0.5 * soft) / 2, 1e-10)  # a mean over images
+
+
+def test_lars_adapts_the_classifier_but_its_bias():
+    method = taught(weight_decay=0.1)
+    groups = set_up(method.config, method).optimizer.param_groups
+    how = {id(x): (g["adapt"], g["decay"]) for g in groups for x in g["params"]}
+    assert how[id(method.classifier.weight)] == (True, True)
+    assert how[id(method.classifier.bias)] == (False, False)
+    assert not any(id(x) in how for x in method.teacher.parameters())

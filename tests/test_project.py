@@ -147,6 +147,7 @@ AXES = {  # one run of a sweep, as one of many machines would take it, and what 
     "table4": ({"losses": "nt_logistic"}, {"loss": "nt_logistic"}),
     "table5": ({"temperatures": 10, "l2_normalize": False}, {"temperature": 10.0}),
     "table6": ({"width": 4, "methods": "SimCLR"}, {"width": 4.0}),
+    "table7": ({"shares": "10%", "ways": "from scratch"}, {"start": "random", "label_share": 0.1}),
     "table_b1": ({"batch_sizes": 128, "rules": "linear"}, {"learning_rate_scaling": "linear"}),
 }
 

@@ -1,7 +1,7 @@
 """A share of the labels: the same number of each class, the smaller share within the larger.
 
 That is how the official lists of 1 % and 10 % of ImageNet are: 12 or 13 images of every class, and
-all of 1 % lies in 10 % (v1, Section 4.2).
+all of 1 % lies in 10 % (v1, Section 6).
 """
 
 from __future__ import annotations

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from ..config import Config
 from ..data.images import Data, ImageFiles, ImageSet
-from ..data.shares import masked
+from ..data.shares import labelled_part, masked
 from ..losses.distillation import distillation_loss, mixed_loss
 from ..views import Batch
-from .finetune import FineTune, apart
+from .finetune import FineTune
 from .method import Method
 
 
@@ -49,6 +49,7 @@ class Distill(FineTune):
         super().__init__(config, classes)
         other = teacher_of(config)
         self.teacher = FineTune(other, classes).requires_grad_(False)
+        self.runs_on = config.distill_images == "labelled"  # few, in batches as large as of all
 
     def freeze(self) -> None:
         """Of a student all is trained."""
@@ -84,7 +85,9 @@ class Distill(FineTune):
             super().receive(start)
 
     def images(self, data: Data) -> ImageSet | ImageFiles:
-        """All there are; only those of the share have their labels."""
+        """All there are, of which those of the share have their labels; or only these."""
+        if self.config.distill_images == "labelled":
+            return labelled_part(data, self.config)
         return masked(data, self.config) if self.config.distill_alpha < 1 else data.pretrain
 
     def train(self, mode: bool = True) -> Distill:  # noqa: FBT001, FBT002
@@ -109,4 +112,5 @@ class Distill(FineTune):
         return mixed_loss(student, teacher, labels, temperature, alpha) / len(student), agree
 
     def parameter_groups(self) -> Iterable[dict[str, Any]]:
-        return apart([(n, p) for n, p in self.named_parameters() if p.requires_grad])
+        """LARS as in pretraining, the classifier too: the official notebook leaves out no more."""
+        return Method.parameter_groups(self)

@@ -1,6 +1,6 @@
 """Fine-tune: the network of a run, and a classifier, trained on a share of the labels.
 
-SimCLR, Section 4.2 and appendix B.5; SimCLR v2, Section 2, which goes on from inside the projection
+SimCLR, Section 6 and appendix B.5; SimCLR v2, Section 2, which goes on from inside the projection
 head. The two official programs differ: the one in TensorFlow 1 never trains the layers of the head
 (`finetune_head=False`), the other does, and so do we.
 """

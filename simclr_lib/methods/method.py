@@ -36,7 +36,7 @@ class Method(nn.Module):
 
     name: ClassVar[str]  # as printed in its paper: in the config, the record, the checkpoint
     labelled: ClassVar[bool] = False  # whether it is trained on the labelled images only
-    runs_on: ClassVar[bool] = False  # whether a batch may reach into the next epoch
+    runs_on: bool = False  # whether a batch may reach into the next epoch
     classifies: ClassVar[bool] = False  # whether it is judged by its own `logits`, not by probes
     trained: ClassVar[bool] = True  # false of a network that stays as it is made
 
