@@ -20,7 +20,7 @@ tutorial: $(BIN)/.ready ## train SimCLR in the first notebook
 	@echo "Its figures:           runs/figures/"
 	@echo "Its records:           runs/records/"
 
-test: $(BIN)/.ready ## run all tests: lint, library, notebooks (about 20 minutes after set-up)
+test: $(BIN)/.ready ## run all tests: lint, library, notebooks (about half an hour after set-up)
 	$(MAKE) --no-print-directory lint
 	$(RUN) $(BIN)/python -m pytest
 	$(RUN) $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=1200 \
