@@ -49,7 +49,7 @@ def recorded(load_golden):
     return Recorded(get, golden.cases, set(golden.arrays))
 
 
-def near(found, expected, limit=1e-5, name=""):
+def assert_near(found, expected, limit=1e-5, name=""):
     """Assert equality, relative to the largest number that is expected."""
     difference = (found.detach() - expected).abs().max() / expected.abs().max().clamp_min(1e-30)
     assert difference <= limit, f"{name}: {difference:.1e}"

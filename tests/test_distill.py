@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import near, train_needs
+from conftest import assert_near, train_needs
 from few_labels import CPU, pictures, tuned, updated
 from torch import nn
 
@@ -38,20 +38,22 @@ def test_both_losses_of_distillation_are_as_recorded(case, recorded):
     student, teacher = get("student_logits").requires_grad_(), get("teacher_logits")
     loss = distillation_loss(student, teacher.requires_grad_(), temperature)
     loss.backward()
-    near(loss, get("loss"))
-    near(loss, get("loss_tf1"))
-    near(loss, temperature**2 * get("cross_entropy_without_t2"))
-    near(student.grad, get("grad_student"))
+    assert_near(loss, get("loss"))
+    assert_near(loss, get("loss_tf1"))
+    assert_near(loss, temperature**2 * get("cross_entropy_without_t2"))
+    assert_near(student.grad, get("grad_student"))
     told, said = ((x / temperature).softmax(dim=1) for x in (teacher, student))
-    near(student.grad, temperature * (said - told) / len(student))  # what the factor T^2 is for
+    assert_near(
+        student.grad, temperature * (said - told) / len(student)
+    )  # what the factor T^2 is for
     assert teacher.grad is None
     labels = get("labels").masked_fill(~get("labeled"), -1)
     mixed = mixed_loss(student, teacher, labels, temperature, alpha)
-    near(mixed, get("mixed"))
+    assert_near(mixed, get("mixed"))
     outputs = student, teacher
     for weight, expected in ((1.0, loss), (alpha, mixed / len(labels))):
         method = taught(distill_temperature=temperature, distill_alpha=weight)
-        near(method.loss(outputs, labels)[0], expected)
+        assert_near(method.loss(outputs, labels)[0], expected)
 
 
 def test_the_teacher_stays_as_at_test_time_and_answers_once_about_the_students_view():
@@ -103,13 +105,14 @@ def test_a_student_begins_as_it_is_told(student_start, images, tmp_path):
     method = build(config, len(images.classes))
     fresh = method.encoder.stem[0].weight.clone()
     begun = files.needed(method, config, images)
+    assert begun.keys() == {"teacher"} | ({"start"} if student_start != "random" else set())
     method.receive(**begun)
-    near(method.teacher.classifier.weight, begun["teacher"].classifier.weight, 0)
+    assert_near(method.teacher.classifier.weight, begun["teacher"].classifier.weight, 0)
     stem = begun["start"].encoder.stem[0].weight if "start" in begun else fresh
-    near(method.encoder.stem[0].weight, stem, 0)
+    assert_near(method.encoder.stem[0].weight, stem, 0)
     if student_start == "fine-tune":
-        near(method.classifier.weight, begun["start"].classifier.weight, 0)
-        near(method.head[0][0].weight, begun["start"].head[0][0].weight, 0)
+        assert_near(method.classifier.weight, begun["start"].classifier.weight, 0)
+        assert_near(method.head[0][0].weight, begun["start"].head[0][0].weight, 0)
 
 
 def test_with_labels_for_a_part_the_others_are_hidden(images):
@@ -124,7 +127,7 @@ def test_with_labels_for_a_part_the_others_are_hidden(images):
     loss, _ = method.loss((student, teacher), labels)
     soft = -(teacher.softmax(1) * student.log_softmax(1)).sum()
     hard = F.cross_entropy(student[:1], labels[:1])
-    near(loss, (0.5 * hard + 0.5 * soft) / 2, 1e-10)  # a mean over images
+    assert_near(loss, (0.5 * hard + 0.5 * soft) / 2, 1e-10)  # a mean over images
 
 
 def test_lars_adapts_the_classifier_but_its_bias():

@@ -7,7 +7,7 @@ import re
 
 import pytest
 import torch
-from conftest import near
+from conftest import assert_near
 from few_labels import CPU, a_batch, as_there, named, pictures, tuned, updated
 from torch import nn
 
@@ -44,15 +44,15 @@ def test_a_classifier_on_each_stage_of_the_head_answers_as_recorded(stage, recor
     for mode in ("inference", "training"):
         outputs = method.train(mode == "training")(a_batch(h[:, :, None, None], None))
         loss, _ = method.loss(outputs, recorded.get(f"{head}/labels"))
-        near(outputs[0], recorded.get(f"{case}/{mode}/logits"))
-        near(loss, recorded.get(f"{case}/{mode}/loss"))
+        assert_near(outputs[0], recorded.get(f"{case}/{mode}/logits"))
+        assert_near(loss, recorded.get(f"{case}/{mode}/loss"))
     loss.backward()
-    near(h.grad, recorded.get(f"{case}/training/grad_input"))
+    assert_near(h.grad, recorded.get(f"{case}/training/grad_input"))
     for name, x in own.items():
         if "moving" in name:
-            near(x, recorded.get(f"{case}/training/after/{name}"))
+            assert_near(x, recorded.get(f"{case}/training/after/{name}"))
         else:
-            near(as_there(x.grad), recorded.get(f"{case}/training/grad/{name}"))
+            assert_near(as_there(x.grad), recorded.get(f"{case}/training/grad/{name}"))
     all_names = {n.split("variables/")[1] for n in recorded.names if f"{head}/variables" in n}
     left_out = {n for n in all_names - set(own) if "moving" not in n}
     assert left_out == set(recorded.cases[case]["without_gradient"])
@@ -85,7 +85,7 @@ def test_three_whole_updates_are_those_of_the_official_program(recorded):
         assert loss.item() == pytest.approx(recorded.get(f"{OFFICIAL}/loss")[step].item(), rel=1e-6)
     found = named(method)
     for name, x in found.items():
-        near(as_there(x), recorded.get(f"{OFFICIAL}/after/{name}"), 1e-6, name)
+        assert_near(as_there(x), recorded.get(f"{OFFICIAL}/after/{name}"), 1e-6, name)
     everything = {n.split("after/")[1] for n in recorded.names if f"{OFFICIAL}/after" in n}
     behind = {name.split("/")[1] for name in everything - set(found)}
     assert behind == {"nl_1", "nl_2"}  # layers of the head that nothing comes through
@@ -137,8 +137,10 @@ def test_sgd_is_nesterovs_without_decay():
             for step in range(3):
                 update(method.train(), theirs, batch, step, 3, torch.float64)
         found.append(method.state_dict())
+    assert found[0].keys() == found[1].keys()
+    assert found[0]["classifier.weight"].abs().max() > 0  # it has moved from zero
     for name, x in found[0].items():
-        near(x, found[1][name], 1e-10, name)
+        assert_near(x, found[1][name], 1e-10, name)
 
 
 def test_lars_leaves_the_classifier_alone():

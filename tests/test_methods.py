@@ -7,7 +7,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from conftest import GOLDEN, near
+from conftest import GOLDEN, assert_near
 from one_step import METHODS as TRAINED
 from one_step import batches, make, updates
 from torch import Tensor, nn
@@ -86,8 +86,10 @@ def test_moco_makes_the_recorded_updates(case, lineage):
                     value = getattr(layer[0], kind)
                     value = value.grad if what == "grad" else value
                     expected = lineage(f"moco/{case}/{what}/{name}.{kind}")[step]
-                    near(value, expected, name=f"{what} of {name}.{kind}, update {step}")
-        near(method.queue.T, lineage(f"moco/{case}/queue")[step], name=f"queue, update {step}")
+                    assert_near(value, expected, name=f"{what} of {name}.{kind}, update {step}")
+        assert_near(
+            method.queue.T, lineage(f"moco/{case}/queue")[step], name=f"queue, update {step}"
+        )
         assert method.oldest.item() == lineage(f"moco/{case}/queue_ptr")[step].item()
 
 
@@ -100,7 +102,8 @@ def test_a_slow_copy_follows_as_recorded(case, recorded):
     ):
         online.weight.data = fast
         follow(slow, online, recorded.cases[f"ema/{case}"]["decay"])
-        near(slow.weight, expected, 1e-12)
+        assert torch.equal(online.weight, fast)  # the one that is followed stays
+        assert_near(slow.weight, expected, 1e-12)
 
 
 def test_the_memory_of_keys_is_as_recorded(recorded):
@@ -115,10 +118,10 @@ def test_the_memory_of_keys_is_as_recorded(recorded):
         query = get("query").requires_grad_()
         loss, _ = method.loss((query, get("key")), torch.zeros(4))
         loss.backward()
-        near(loss, get("loss"), 1e-12)
-        near(query.grad, get("grad_query"), 1e-10)
+        assert_near(loss, get("loss"), 1e-12)
+        assert_near(query.grad, get("grad_query"), 1e-10)
         method.after_step(step, 3)
-        near(method.queue, get("queue_after"), 1e-12)
+        assert_near(method.queue, get("queue_after"), 1e-12)
         assert method.oldest == pointer  # the first write ends the queue
 
 
@@ -146,7 +149,7 @@ def test_byol_has_the_recorded_loss_and_gradients(case, lineage):
     loss.backward()
     assert loss.item() == pytest.approx(lineage(f"byol/{case}/loss").item(), rel=1e-5)
     for i, p in enumerate((p1, p2), start=1):
-        near(p.grad, lineage(f"byol/{case}/grad_prediction{i}"))
+        assert_near(p.grad, lineage(f"byol/{case}/grad_prediction{i}"))
 
 
 def test_byol_has_the_recorded_schedules_and_heads(lineage):
@@ -171,9 +174,9 @@ def test_byol_has_the_recorded_schedules_and_heads(lineage):
     x = lineage("byol/mlp/input").requires_grad_()
     output = head(x)
     (output * lineage("byol/mlp/cotangent")).sum().backward()
-    near(output, lineage("byol/mlp/output"))
-    near(x.grad, lineage("byol/mlp/grad_input"))
-    near(head[0].weight.grad.T, lineage("byol/mlp/grad_hidden_weight"))
+    assert_near(output, lineage("byol/mlp/output"))
+    assert_near(x.grad, lineage("byol/mlp/grad_input"))
+    assert_near(head[0].weight.grad.T, lineage("byol/mlp/grad_hidden_weight"))
 
 
 def test_byol_moves_its_target_after_the_optimizer_and_never_its_moving_statistics():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import near
+from conftest import assert_near
 
 from simclr_lib import data, paths, runs
 from simclr_lib.config import Config
@@ -71,7 +71,7 @@ def test_it_is_judged_by_its_own_answers(job, made):
     right = (guesses == test.labels).double()
     assert metrics["accuracy"] == pytest.approx(100 * right.mean().item())
     of_classes = [right[test.labels == c].mean() for c in test.labels.unique()]
-    near(torch.tensor(metrics["accuracy_per_class"]), 100 * torch.stack(of_classes).mean())
+    assert_near(torch.tensor(metrics["accuracy_per_class"]), 100 * torch.stack(of_classes).mean())
     assert metrics["labels"] == 32
     assert metrics["accuracy_top5"] >= metrics["accuracy"]
     assert {"validation", "largest_class", "parameters_M"} <= metrics.keys()
