@@ -51,7 +51,7 @@ def named(method):
     for kind, name in ((nn.Conv2d, "conv2d"), (BatchNorm, "batch_normalization")):
         for number, layer in enumerate(layer for layer in layers if isinstance(layer, kind)):
             found |= of_layer(f"base_model/{name}" + f"_{number}" * (number > 0), layer)
-    for number, (layer, norm, *_) in enumerate(method.head):
+    for number, (layer, norm, *_) in enumerate(method.layers):
         place = f"head_contrastive/nl_{number}"
         found |= of_layer(f"{place}/dense", layer)
         found |= of_layer(f"{place}/batch_normalization", norm)

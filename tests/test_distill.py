@@ -112,7 +112,7 @@ def test_a_student_begins_as_it_is_told(student_start, images, tmp_path):
     assert_near(method.encoder.stem[0].weight, stem, 0)
     if student_start == "fine-tune":
         assert_near(method.classifier.weight, begun["start"].classifier.weight, 0)
-        assert_near(method.head[0][0].weight, begun["start"].head[0][0].weight, 0)
+        assert_near(method.layers[0][0].weight, begun["start"].layers[0][0].weight, 0)
 
 
 def test_with_labels_for_a_part_the_others_are_hidden(images):

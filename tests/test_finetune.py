@@ -155,7 +155,7 @@ def test_lars_leaves_the_classifier_alone():
             assert not group["decay"]
     adapted = [x for g in groups if g["adapt"] and g["decay"] for x in g["params"]]
     assert all(x.ndim > 1 for x in adapted)
-    assert method.head[0][0].weight in set(adapted)
+    assert method.layers[0][0].weight in set(adapted)
 
 
 def test_the_classifier_starts_at_zero_and_guesses():
@@ -183,7 +183,7 @@ def test_frozen_blocks_are_not_trained_and_all_of_them_are_as_at_test_time(last)
         moved = {changed.pop(name) for name in list(changed) if "moving" in name}
         assert moved == {last < 4}, block
         assert any(changed.values()) == (place > last), block
-    assert not torch.equal(method.head[0][1].moving_mean, before["head.0.1.moving_mean"])
+    assert not torch.equal(method.layers[0][1].moving_mean, before["layers.0.1.moving_mean"])
 
 
 @pytest.mark.parametrize("name", ["fine-tune", "distill"])
@@ -212,7 +212,7 @@ def test_the_run_that_it_starts_from_gives_encoder_and_first_layers_and_is_left_
     start = build(method.config.replace(method="SimCLR", seed=2))
     before = {name: x.clone() for name, x in start.state_dict().items()}
     method.receive(start=start)
-    own = {name.replace("head.", "head.layers."): x for name, x in method.state_dict().items()}
+    own = {name.replace("layers.", "head.layers."): x for name, x in method.state_dict().items()}
     assert {name.split(".")[2] for name in own if name.startswith("head")} == {"0", "1"}
     for name, x in own.items():
         assert name.startswith("classifier") or torch.equal(x, before[name]), name

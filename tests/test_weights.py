@@ -115,4 +115,4 @@ def test_fine_tuning_starts_from_the_file(path, tmp_path):
     method = train(config, data.load(config)).method
     expected = changed()
     torch.testing.assert_close(method.encoder.stem[0].weight, expected.encoder.stem[0].weight)
-    torch.testing.assert_close(method.head[0][0].weight, expected.head.layers[0][0].weight)
+    torch.testing.assert_close(method.layers[0][0].weight, expected.head.layers[0][0].weight)

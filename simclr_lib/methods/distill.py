@@ -29,12 +29,8 @@ def teacher_of(config: Config) -> Config:
         "width": config.teacher_width or config.width,
         "sk_ratio": config.sk_ratio if config.teacher_sk_ratio < 0 else config.teacher_sk_ratio,
     }
-    own = {
-        "teacher": "fine-tune",
-        "teacher_depth": 0,
-        "teacher_width": 0.0,
-        "teacher_sk_ratio": -1.0,
-    }
+    own = {"teacher": "fine-tune", "teacher_depth": 0, "teacher_width": 0.0}
+    own |= {"teacher_sk_ratio": -1.0}
     if config.teacher == "distill":  # of itself: softened less (v2, Section 2)
         own["distill_temperature"] = config.teacher_temperature
     return config.replace(method=config.teacher, **size, **own)
@@ -47,8 +43,7 @@ class Distill(FineTune):
 
     def __init__(self, config: Config, classes: int = 0) -> None:
         super().__init__(config, classes)
-        other = teacher_of(config)
-        self.teacher = FineTune(other, classes).requires_grad_(False)
+        self.teacher = FineTune(teacher_of(config), classes).requires_grad_(False)
         self.runs_on = config.distill_images == "labelled"  # few, in batches as large as of all
 
     def freeze(self) -> None:
@@ -78,10 +73,7 @@ class Distill(FineTune):
         """Take the networks of both."""
         told = {n: x for n, x in teacher.state_dict().items() if not n.startswith("teacher.")}
         self.teacher.load_state_dict(told)  # of a teacher that was a student, not its teacher
-        if isinstance(start, FineTune):
-            for part in ("encoder", "head", "classifier"):
-                getattr(self, part).load_state_dict(getattr(start, part).state_dict())
-        elif start is not None:
+        if start is not None:
             super().receive(start)
 
     def images(self, data: Data) -> ImageSet | ImageFiles:

@@ -26,8 +26,12 @@ class Supervised(Method):
     def branches(self) -> tuple[Branch, ...]:
         return (views.branch(self.config),)
 
+    def logits(self, x: Tensor) -> Tensor:
+        """(N, classes) of images (N, 3, S, S)."""
+        return self.classifier(self.encode(x))
+
     def forward(self, batch: Batch) -> tuple[Tensor, ...]:
-        return (self.classifier(self.encoder(batch.views[0])),)  # (N, classes)
+        return (self.logits(batch.views[0]),)
 
     def guessing(self) -> float:
         """One of the classes."""

@@ -78,3 +78,9 @@ def check_rows(h: Any, features: int) -> None:
     fits = isinstance(h, Tensor) and h.ndim == 2 and h.shape[1] == features
     if not fits or not h.is_floating_point():
         refuse("h", h, f"a float tensor (N, {features}), as the encoder returns it")
+
+
+def check_stage(stage: int, layers: int) -> None:
+    """Refuse a stage that a head of so many layers does not have."""
+    if stage > layers:
+        refuse("finetune_from", stage, f"at most head_layers={layers}; 0 is h")
