@@ -16,7 +16,8 @@ from simclr_lib.config import Config
 from simclr_lib.data.shares import labelled_part
 from simclr_lib.methods import METHODS, build
 from simclr_lib.schedule import total_steps, warmup_cosine
-from simclr_lib.train import train, update
+from simclr_lib.train import NotFiniteError, train, update
+from simclr_lib.train.log import Log
 from simclr_lib.train.loop import set_up
 
 OFFICIAL = "finetune/tf1_lars_selector1"
@@ -245,3 +246,11 @@ def test_it_sees_the_labelled_images_only_and_a_view_of_each(images):
     assert torch.equal(part.images, labelled_part(images, method.config).images)
     (branch,) = method.branches()
     assert branch.transforms == "crop+flip"
+
+
+def test_where_it_diverges_its_own_rate_is_named():
+    method = tuned(finetune_learning_rate=7.0)
+    log = Log(method.recipe(method.config), total=1)
+    said = r"a lower finetune_learning_rate \(now 7\), or precision fp32"
+    with pytest.raises(NotFiniteError, match=said):
+        log.add(torch.tensor([float("nan"), 0.0]), 0, 7.0)

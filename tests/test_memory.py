@@ -42,17 +42,17 @@ def test_an_update_moves_the_copy_then_the_queue_and_trains_neither():
     online, slow = (next(m.parameters()).clone() for m in (method.encoder, method.slow))
     method.before_step(0, 10)
     assert torch.allclose(next(method.slow.parameters()), 0.9 * slow + 0.1 * online)
-    before, views = method.queue.clone(), torch.rand(2, 8, 3, 32, 32)
+    before, views = method.queue.rows.clone(), torch.rand(2, 8, 3, 32, 32)
     outputs = method(Batch(tuple(views), torch.zeros(8).long(), torch.arange(8)))
     loss, _ = method.loss(outputs, torch.zeros(8).long())
     loss.backward()
     assert all(p.grad is None for p in method.slow.parameters())
-    assert torch.equal(method.queue, before)  # the new ones are not their own negatives
+    assert torch.equal(method.queue.rows, before)  # the new ones are not their own negatives
     for _ in range(3):  # 24 rows into 20: around the end
         method.after_step(0, 10)
-    assert method.oldest == 4
-    assert torch.allclose(method.queue[:4], F.normalize(outputs[2])[4:])
-    assert torch.allclose(method.queue.norm(dim=1), torch.ones(20))
+    assert method.queue.oldest == 4
+    assert torch.allclose(method.queue.rows[:4], F.normalize(outputs[2])[4:])
+    assert torch.allclose(method.queue.rows.norm(dim=1), torch.ones(20))
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,16 @@ def test_an_update_moves_the_copy_then_the_queue_and_trains_neither():
 def test_what_cannot_be_is_refused_by_name(change, valid):
     with pytest.raises(ValueError, match=f"memory_size=.* is not valid; it must be {valid}"):
         build(config().replace(**change))
+
+
+def test_the_official_sum_pulls_twice_as_hard_with_a_memory_too():
+    views = tuple(torch.rand(2, 8, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
+    found = []
+    for kind in ("paper", "official"):
+        method = build(config(loss_sum=kind))
+        outputs = method(Batch(views, torch.zeros(8).long(), torch.arange(8)))
+        loss, _ = method.loss(outputs, torch.zeros(8).long())
+        loss.backward()
+        found.append((loss.detach(), method.head.layers[0][0].weight.grad))
+    assert torch.equal(found[0][0], found[1][0])  # what is reported stays nats a view
+    assert torch.allclose(2 * found[0][1], found[1][1])

@@ -53,7 +53,7 @@ def moco(lineage, case):
         ema_momentum=lineage(f"moco/{case}/momentum").item(),
     )
     method = build(config)
-    method.queue.copy_(queue)
+    method.queue.rows.copy_(queue)
     method.encoder = nn.Flatten()
     for whose in ("q", "k"):
         names = ("fc.0", "fc.2") if case == "v2_mlp" else ("fc",)
@@ -88,9 +88,9 @@ def test_moco_makes_the_recorded_updates(case, lineage):
                     expected = lineage(f"moco/{case}/{what}/{name}.{kind}")[step]
                     assert_near(value, expected, name=f"{what} of {name}.{kind}, update {step}")
         assert_near(
-            method.queue.T, lineage(f"moco/{case}/queue")[step], name=f"queue, update {step}"
+            method.queue.rows.T, lineage(f"moco/{case}/queue")[step], name=f"queue, update {step}"
         )
-        assert method.oldest.item() == lineage(f"moco/{case}/queue_ptr")[step].item()
+        assert method.queue.oldest.item() == lineage(f"moco/{case}/queue_ptr")[step].item()
 
 
 @pytest.mark.parametrize("case", ["m0999", "m09"])
@@ -111,8 +111,8 @@ def test_the_memory_of_keys_is_as_recorded(recorded):
     config = Config.create("smoke", method="MoCo v2", batch_size=4, projection_dim=6)
     config = config.replace(temperature=facts["temperature"], queue_size=facts["size"])
     method = build(config).double()
-    method.queue.copy_(recorded.get("memory/queue_start"))
-    method.oldest.fill_(facts["start_pointer"])
+    method.queue.rows.copy_(recorded.get("memory/queue_start"))
+    method.queue.oldest.fill_(facts["start_pointer"])
     for step, pointer in enumerate(facts["pointer_after"]):
         get = lambda name, step=step: recorded.get(f"memory/step{step}/{name}")  # noqa: E731
         query = get("query").requires_grad_()
@@ -121,8 +121,8 @@ def test_the_memory_of_keys_is_as_recorded(recorded):
         assert_near(loss, get("loss"), 1e-12)
         assert_near(query.grad, get("grad_query"), 1e-10)
         method.after_step(step, 3)
-        assert_near(method.queue, get("queue_after"), 1e-12)
-        assert method.oldest == pointer  # the first write ends the queue
+        assert_near(method.queue.rows, get("queue_after"), 1e-12)
+        assert method.queue.oldest == pointer  # the first write ends the queue
 
 
 def test_keys_that_do_not_fit_before_the_end_of_the_queue_go_on_at_its_beginning():
@@ -132,8 +132,8 @@ def test_keys_that_do_not_fit_before_the_end_of_the_queue_go_on_at_its_beginning
         expected += [float(key) for key in range(4 * step, 4 * step + 4)]
         method.newest = torch.tensor(expected[-4:])[:, None].expand(4, 2)
         method.after_step(step, 5)
-    assert method.queue[:, 0].tolist() == expected[10:]  # the last ten of twenty
-    assert method.oldest == 0
+    assert method.queue.rows[:, 0].tolist() == expected[10:]  # the last ten of twenty
+    assert method.queue.oldest == 0
 
 
 def test_a_queue_smaller_than_a_batch_is_refused():

@@ -4,8 +4,8 @@ Published are 64K entries, made by a copy of the network that follows with a mom
 a gain of about one point. How the batch and the memory are combined is not, nor whether the copy's
 moving statistics follow. Ours: the loss of SimCLR as it is, where every view has to be told from
 the memory's entries as well. Entries are the copy's embeddings of the second views, which enter
-after the update, the oldest going out; of the copy the weights follow, before it is used. Without
-entries it is SimCLR to the bit.
+after the update, the oldest going out; of the copy the weights follow, before it is used. With
+`memory_size` 0 it is SimCLR itself.
 """
 
 from __future__ import annotations
@@ -21,14 +21,8 @@ from ..config import Config
 from ..losses.nt_xent import l2_normalize, positives, similarity_logits
 from ..views import Batch
 from .method import follow
+from .queue import Queue
 from .simclr import SimCLR
-
-
-def remember(queue: Tensor, oldest: Tensor, newest: Tensor) -> None:
-    """Write `newest` (N, dim) into `queue` (K, dim) from row `oldest` on, around its end."""
-    place = torch.arange(len(newest), device=queue.device) + oldest
-    queue.index_copy_(0, place % len(queue), newest)
-    oldest.add_(len(newest)).remainder_(len(queue))
 
 
 def nt_xent_with_memory(z: Tensor, memory: Tensor, temperature: float) -> Tensor:
@@ -45,8 +39,6 @@ class SimCLRWithMemory(SimCLR):
     """SimCLR, a slow copy of its networks, and a queue of the copy's embeddings."""
 
     passes = 2 + 1 / 3
-    queue: Tensor  # (K, dim), rows of length 1
-    oldest: Tensor  # the row to go next, int64
 
     def __init__(self, config: Config, classes: int = 0) -> None:
         super().__init__(config)
@@ -55,9 +47,7 @@ class SimCLRWithMemory(SimCLR):
         if config.loss != "nt_xent" or not config.l2_normalize:
             refuse("memory_size", config.memory_size, "0 with another loss than NT-Xent of cosines")
         self.slow = copy.deepcopy(nn.Sequential(self.encoder, self.head)).requires_grad_(False)
-        rows = torch.randn(config.memory_size, self.head.features, generator=self.generator)
-        self.register_buffer("queue", l2_normalize(rows))
-        self.register_buffer("oldest", torch.zeros((), dtype=torch.int64))
+        self.queue = Queue(config.memory_size, self.head.features, self.generator)
 
     def before_step(self, step: int, total: int) -> None:
         online = nn.Sequential(self.encoder, self.head)
@@ -70,11 +60,14 @@ class SimCLRWithMemory(SimCLR):
         return *super().forward(batch), key
 
     def loss(self, outputs: tuple[Tensor, ...], labels: Tensor) -> tuple[Tensor, Tensor]:
-        """That of SimCLR with more negatives; accuracy is among the second views, as ever."""
-        _, accuracy = super().loss(outputs[:2], labels)
-        z, key = (x.float() if x.itemsize < 4 else x for x in (torch.cat(outputs[:2]), outputs[2]))
+        """That of SimCLR, by the `contrast` below; the accuracy is without the memory, as ever."""
+        key = outputs[2].float() if outputs[2].itemsize < 4 else outputs[2]
         self.newest = l2_normalize(key.detach())
-        return nt_xent_with_memory(z, self.queue, self.config.temperature), accuracy
+        return super().loss(outputs[:2], labels)
+
+    def contrast(self, z: Tensor) -> Tensor:
+        z = z.float() if z.itemsize < 4 else z
+        return nt_xent_with_memory(z, self.queue.rows, self.config.temperature)
 
     def after_step(self, step: int, total: int) -> None:
-        remember(self.queue, self.oldest, self.newest)
+        self.queue.push(self.newest)

@@ -19,16 +19,14 @@ from ..checks import refuse
 from ..config import Config
 from ..networks.heads import ProjectionHead
 from ..views import Batch
-from .memory import remember
 from .method import Method, follow
+from .queue import Queue
 
 
 class MoCoV2(Method):
     """Encoder and a head without batch norm, a slow copy of both, and a queue of its keys."""
 
     name, passes = "MoCo v2", 1 + 1 / 3
-    queue: Tensor  # (K, dim), rows of length 1
-    oldest: Tensor  # the row to go next, int64
 
     def __init__(self, config: Config, classes: int = 0) -> None:
         super().__init__(config)
@@ -37,9 +35,7 @@ class MoCoV2(Method):
         dim, draws = config.projection_dim, self.generator
         self.head = ProjectionHead(self.encoder.features, 2, dim, batch_norm=False, generator=draws)
         self.slow = copy.deepcopy(self.online()).requires_grad_(False)
-        keys = torch.randn(config.queue_size, dim, generator=draws)
-        self.register_buffer("queue", F.normalize(keys))  # (K, dim)
-        self.register_buffer("oldest", torch.zeros((), dtype=torch.int64))
+        self.queue = Queue(config.queue_size, dim, draws)
 
     def online(self) -> nn.Sequential:
         """What is trained: images to z."""
@@ -62,10 +58,10 @@ class MoCoV2(Method):
     def loss(self, outputs: tuple[Tensor, ...], labels: Tensor) -> tuple[Tensor, Tensor]:
         q, k = (F.normalize(z.float() if z.itemsize < 4 else z) for z in outputs)
         self.newest = k.detach()
-        positive, negative = (q * self.newest).sum(dim=1, keepdim=True), q @ self.queue.T
+        positive, negative = (q * self.newest).sum(dim=1, keepdim=True), q @ self.queue.rows.T
         logits = torch.cat([positive, negative], dim=1) / self.config.temperature  # (N, 1 + K)
         answer = torch.zeros(len(q), dtype=torch.int64, device=q.device)
         return F.cross_entropy(logits, answer), (logits.argmax(dim=1) == 0).float().mean()
 
     def after_step(self, step: int, total: int) -> None:
-        remember(self.queue, self.oldest, self.newest)
+        self.queue.push(self.newest)

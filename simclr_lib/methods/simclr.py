@@ -41,10 +41,14 @@ class SimCLR(Method):
         """One of the N second views."""
         return 1 / self.config.batch_size
 
+    def contrast(self, z: Tensor) -> Tensor:
+        """The loss of z (2N, dim), rows i and i + N of one image."""
+        return contrastive_loss(z, self.config)
+
     def loss(self, outputs: tuple[Tensor, ...], labels: Tensor) -> tuple[Tensor, Tensor]:
         z, config = torch.cat(outputs), self.config  # (2N, dim)
         found = contrastive_metrics(z.detach(), config.temperature, config.l2_normalize)
-        loss = contrastive_loss(z, config)
+        loss = self.contrast(z)
         if config.loss_sum == "official":  # twice the pull; what is reported stays nats a view
             loss = 2 * loss - loss.detach()
         return loss, found.accuracy

@@ -86,8 +86,11 @@ class Log:
 
 def _check_finite(loss: float, step: int, rate: float, config: Config) -> None:
     if not -float("inf") < loss < float("inf"):
+        name = "base_learning_rate"
+        longer = f", a longer warmup_epochs (now {config.warmup_epochs:g})"
+        if config.method == "fine-tune":  # whose rate is another parameter, and has no warm-up
+            name, longer = "finetune_learning_rate", ""
         raise NotFiniteError(
             f"the loss is {loss} at step {step + 1} (learning rate {rate:.3g}); try a lower "
-            f"base_learning_rate (now {config.base_learning_rate:g}), a longer warmup_epochs (now "
-            f"{config.warmup_epochs:g}), or precision fp32"
+            f"{name} (now {config.base_learning_rate:g}){longer}, or precision fp32"
         )
