@@ -48,7 +48,7 @@ class Beyond:
     label_list: str = parameter(
         "", "file that names the labelled images, one a line", Text(empty=True), LATER
     )
-    finetune_from: int = parameter(0, "stage of the head, 0 is h (v2)", Interval(0, 3), LATER)
+    finetune_from: int = parameter(0, "stage of the head, 0 is h (v2)", Interval(0, 4), LATER)
     finetune_head: bool = parameter(
         True, "train the head's layers too (TF1: false)", (True, False), LATER
     )

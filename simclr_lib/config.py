@@ -90,7 +90,7 @@ class Config(Beyond):
     )
     sk_ratio: float = parameter(0.0, "selective kernels and ResNet-D (v2: 0.0625)", Interval(0, 1))
     head_layers: int = parameter(
-        2, "0 none, 1 linear, 2 paper v1, 3 paper v2", (0, 1, 2, 3), ("SimCLR", *LATER)
+        2, "0 none, 1 linear, 2 v1, 3 v2 (its Figure 5: 4)", (0, 1, 2, 3, 4), ("SimCLR", *LATER)
     )
     projection_dim: int = parameter(128, "of z, Figure 8", Interval(1, 65536), (*PAIRS, *LATER))
     # Loss (Section 2.1)

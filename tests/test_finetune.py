@@ -208,13 +208,14 @@ def test_a_run_without_such_a_head_gives_only_its_encoder(name, layers):
     assert method.encoder.stem[0].weight.eq(3.0).all()
 
 
-def test_the_run_that_it_starts_from_gives_encoder_and_first_layers_and_is_left_as_it_was():
-    method = tuned(finetune_from=2, head_layers=3, seed=1).float()
+@pytest.mark.parametrize(("stage", "layers"), [(2, 3), (4, 4)])
+def test_the_run_that_it_starts_from_gives_encoder_and_first_layers(stage, layers):
+    method = tuned(finetune_from=stage, head_layers=layers, seed=1).float()
     start = build(method.config.replace(method="SimCLR", seed=2))
     before = {name: x.clone() for name, x in start.state_dict().items()}
     method.receive(start=start)
     own = {name.replace("layers.", "head.layers."): x for name, x in method.state_dict().items()}
-    assert {name.split(".")[2] for name in own if name.startswith("head")} == {"0", "1"}
+    assert {int(n.split(".")[2]) for n in own if n.startswith("head")} == set(range(stage))
     for name, x in own.items():
         assert name.startswith("classifier") or torch.equal(x, before[name]), name
     updated(method, pictures(classes=5)._replace(views=(pictures().views[0].float(),)))

@@ -60,7 +60,7 @@ def check_head(
 ) -> None:
     """Refuse parameters that make no projection head."""
     whole("features", features, 1)
-    whole("layers", layers, 0, 3)
+    whole("layers", layers, 0, 4)
     whole("projection_dim", projection_dim, 1)
     flag("batch_norm", batch_norm)
     check_generator(generator)
