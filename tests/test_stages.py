@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from conftest import assert_near
@@ -112,3 +114,26 @@ def test_a_stage_that_the_head_has_not_is_refused_first(job, monkeypatch):
     monkeypatch.setattr("simclr_lib.runs.sweeps.make", lambda *_: pytest.fail("trained"))
     with pytest.raises(ValueError, match="finetune_from=3 is not valid; it must be at most"):
         runs.run([job.replace(finetune_from=3)], processes=1)
+
+
+def test_labels_that_there_are_not_are_refused_before_anything_is_trained(job, made):
+    job = job.replace(labels_per_class=60)
+    with pytest.raises(ValueError, match="labels_per_class=60 is not valid.* at most "):
+        runs.run([job], processes=1)
+    assert made == []
+
+
+def test_where_a_pretraining_diverges_what_begins_with_it_is_recorded_as_such(job, made):
+    job = job.replace(method="fine-tune", base_learning_rate=1e30, warmup_epochs=0.0)
+    good = job.replace(start="random")
+    runs.run([job, good], processes=1)
+    said = {r["method"]: r.get("failed", "") for r in records.read(job) if "id" in r}
+    assert "base_learning_rate" in said["SimCLR"]
+    failed = json.loads(records.path_of(job).read_text())
+    assert failed["failed"] == f"its start (SimCLR) diverged: {said['SimCLR']}"
+    assert failed["metrics"].keys() == {"parameters_M"}
+    assert "accuracy" in json.loads(records.path_of(good).read_text())["metrics"]
+    assert len(made) == 2
+    records.path_of(job).unlink()
+    runs.run([job], processes=1)
+    assert len(made) == 2  # what diverged would do so again

@@ -211,8 +211,9 @@ def _check_even(config: Config, number: int, what: str) -> None:
     for name in ("batch_size", "chunk_size"):
         size = getattr(config, name)
         if size % number:
+            own = "finetune_" if config.method == "fine-tune" else ""  # what set it
             raise ValueError(
-                f"{name}={size} is not valid for {number} {what}; it must be a multiple of "
+                f"{own}{name}={size} is not valid for {number} {what}; it must be a multiple of "
                 f"{number}, for each of them takes an equal part"
             )
 

@@ -80,7 +80,7 @@ def stages(jobs: Sequence[Config]) -> list[list[Config]]:
         needs = class_of(own[name]).needs(own[name]).values()
         runs = [need for need in needs if isinstance(need, Config)]
         for other, run in zip(run_ids(runs), runs, strict=True):
-            if other not in own and _left_weights(run):
+            if other not in own and _is_over(run):
                 continue  # and so what it began with is not needed
             own.setdefault(other, run)
             if stage_of.get(other, -1) <= stage_of[name]:
@@ -90,6 +90,7 @@ def stages(jobs: Sequence[Config]) -> list[list[Config]]:
     return [[own[n] for n, at in stage_of.items() if at == part] for part in range(first, -1, -1)]
 
 
-def _left_weights(job: Config) -> bool:
-    """Whether the run has left its weights; of several hosts, as the first says."""
-    return parallel.from_first(lambda: files.places(job).weights.exists())
+def _is_over(job: Config) -> bool:
+    """Whether the run has left its weights, or diverged; of several hosts, as the first says."""
+    weights = files.places(job).weights
+    return parallel.from_first(lambda: weights.exists() or bool(records.failure(job)))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from ..config import Config
 from ..data.catalog import load_as, parameters_of, stamp
 from ..data.images import Data
+from ..data.shares import labelled_indices
 from ..evaluation.classified import classified
 from ..evaluation.needs import check
 from ..evaluation.protocol import evaluate
@@ -32,8 +33,8 @@ def make(config: Config, report: Report | None = None) -> None:
     """
     images = parallel.in_turn(lambda: _data(stamp(config), *parameters_of(config)))
     check(config, images)  # not after hours of training
-    run, failed = None, {}
-    if METHODS[config.method].trained:
+    run, failed = None, _failed_before(config)
+    if METHODS[config.method].trained and not failed:
         try:
             run = train(config, images, report=report, until_recorded=True)
         except NotFiniteError as error:
@@ -50,6 +51,22 @@ def make(config: Config, report: Report | None = None) -> None:
     metrics["parameters_M"] = parameter_count(method.encoder) / 1e6
     records.add(config, metrics, run, data=images, **failed)
     files.forget(config, images)
+
+
+def check_labels(config: Config) -> None:
+    """Refuse labels that the data do not have, before what the run begins with is trained."""
+    if METHODS[config.method].classifies:
+        labelled_indices(_data(stamp(config), *parameters_of(config)), config)
+
+
+def _failed_before(config: Config) -> dict[str, str]:
+    """Of what the run begins with, what diverged."""
+    for role, need in METHODS[config.method].needs(config).items():
+        if not isinstance(need, Config):
+            continue
+        if said := parallel.from_first(partial(records.failure, need)):
+            return {"failed": f"its {role} ({need.method}) diverged: {said}"}
+    return {}
 
 
 @lru_cache(maxsize=1)

@@ -100,6 +100,12 @@ def path_of(config: Config) -> Path:
     return paths_of([config])[0]
 
 
+def failure(config: Config) -> str:
+    """What the user's record of a run that diverged says; empty if there is none."""
+    path = path_of(config)
+    return str(json.loads(path.read_text("utf-8")).get("failed", "")) if path.exists() else ""
+
+
 def _folder(config: Config) -> Path:
     return paths.output_dir(config) / "records"
 

@@ -21,7 +21,7 @@ from ..machine.progress import Progress
 from ..machine.versions import commit
 from ..methods import class_of
 from .jobs import sorted_out, stages, work
-from .one import make
+from .one import check_labels, make
 from .records import provenance
 
 
@@ -42,6 +42,8 @@ def run(jobs: Sequence[Config], label: str = "sweep", processes: int = 0) -> Non
         print(f"{label}: {count} ({provenance(known)})")
     commit()  # the code that runs is that of the beginning
     parts = stages(todo)
+    for job in (job for part in parts[1:] for job in part):
+        check_labels(job)  # not after hours of pretraining
     for part in parts:
         _run(part, label if len(parts) == 1 else f"{label}, {part[0].method}", processes)
 
