@@ -102,3 +102,20 @@ def test_a_difference_is_shown_beyond_two_standard_errors():
     assert not runs.difference(table, "kind_of", "a", "b").shown  # 6 < 6.5
     with pytest.raises(ValueError, match="kind_of='d' is not in the table; it has 'a', 'b', 'c'"):
         runs.difference(table, "kind_of", "a", "d")
+
+
+def test_a_paired_difference_asks_each_seed_against_itself():
+    rows = [("a", s, v) for s, v in enumerate([80.0, 60.0, 90.0, 50.0])]
+    rows += [("b", s, v) for s, v in enumerate([78.0, 59.0, 87.0])]
+    table = pd.DataFrame(rows, columns=["kind_of", "seed", "linear"])
+    table = table.assign(source="reference", run=table.kind_of, precision="float32", failed=False)
+    found = runs.difference(table, "kind_of", "a", "b", paired=True)
+    assert found.value == pytest.approx(2)  # of 2, 1, 3: the fourth seed of a has no partner
+    assert found.error == pytest.approx(1 / 3**0.5)
+    assert found.seeds == (3, 3)
+    assert found.shown
+    assert not runs.difference(table, "kind_of", "a", "b").shown
+    assert not runs.difference(table, "kind_of", "b", "a", paired=True).shown
+    assert str(found) == "+2.0 ± 0.6 (3 seeds, each with itself)"
+    alone = table[table.seed == 0]
+    assert not runs.difference(alone, "kind_of", "a", "b", paired=True).shown

@@ -135,7 +135,8 @@ class Difference(NamedTuple):
 
     value: float
     error: float  # standard error, by the scatter of both groups; nan if one has a single run
-    seeds: tuple[int, int]  # runs in each
+    seeds: tuple[int, int]  # runs in each, or in both, seed by seed
+    paired: bool = False
 
     @property
     def shown(self) -> bool:
@@ -144,21 +145,36 @@ class Difference(NamedTuple):
 
     def __str__(self) -> str:
         more, less = self.seeds
-        return f"{self.value:+.1f} ± {self.error:.1f} ({more} and {less} seeds)"
+        count = f"{more} seeds, each with itself" if self.paired else f"{more} and {less} seeds"
+        return f"{self.value:+.1f} ± {self.error:.1f} ({count})"
 
 
 def difference(
-    found: pd.DataFrame, by: str, more: Any, less: Any, metric: str = "linear"
+    found: pd.DataFrame,
+    by: str,
+    more: Any,
+    less: Any,
+    metric: str = "linear",
+    *,
+    paired: bool = False,
 ) -> Difference:
     """By how much the runs with `more` in the column `by` are better than those with `less`.
 
-    Runs count as in `summary`. Raises `ValueError` if the table has no such runs.
+    Runs count as in `summary`. `paired`: seed by seed, over the seeds that both have. That is the
+    sharper question where the runs of a seed share what makes seeds differ, such as a pretraining
+    and the labels that were drawn. Raises `ValueError` if the table has no such runs.
     """
     means = summary(found, by, metric=metric).set_index(by)
     for value in (more, less):
         if value not in means.index:
             known = ", ".join(map(repr, means.index))
             raise ValueError(f"{by}={value!r} is not in the table; it has {known or 'no runs'}")
+    if paired:
+        both = found[found[by].isin([more, less])]
+        of_seed = summary(both, by, "seed", metric=metric).pivot(index="seed", columns=by)["mean"]
+        gains = (of_seed[more] - of_seed[less]).dropna()
+        error = gains.std() / math.sqrt(len(gains)) if len(gains) > 1 else math.nan
+        return Difference(gains.mean(), error, (len(gains), len(gains)), paired=True)
     a, b = means.loc[more], means.loc[less]
     error = math.sqrt(sum(side["std"] ** 2 / side["seeds"] for side in (a, b)))
     return Difference(a["mean"] - b["mean"], error, (int(a["seeds"]), int(b["seeds"])))
