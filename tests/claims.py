@@ -29,6 +29,7 @@ class Claim(NamedTuple):
     more: dict[str, Any]
     less: dict[str, Any]
     shown: bool  # whether we say that our runs show it
+    paired: bool = False  # seed by seed: both sides begin with the same pretraining
 
 
 SIX, LOW, HIGH = {"epochs": 6}, {"temperature": 0.05}, {"temperature": 1.0}
@@ -68,12 +69,19 @@ def from_stage(stage: int, share: float, **change: Any) -> dict[str, Any]:
     return tuned(share, head_layers=3, finetune_from=stage, **change)
 
 
+def distilled(share: float, **change: Any) -> dict[str, Any]:
+    """A student of width 1, taught on all images by a teacher of width 2 with a share of labels."""
+    own = tuned(share, method="distill", head_layers=3, finetune_from=1, teacher_width=2.0)
+    return own | {"finetune_learning_rate": MIDDLE} | change
+
+
+ALONE, MIDDLE = {"start": "random"}, 0.15
 FEW: tuple[Claim, ...] = ()
 
 
 def jobs_of(side: dict[str, Any]) -> list[Config]:
     """The runs of one side of a claim: with few labels one for every rate."""
-    if side.get("method") != "fine-tune":
+    if side.get("method") != "fine-tune" or "finetune_learning_rate" in side:
         return [QUICK.replace(**side)]
     return [QUICK.replace(**side, finetune_learning_rate=rate) for rate in RATES]
 
@@ -88,7 +96,7 @@ def judge(claim: Claim) -> Difference:
         [*more, *less], metrics=metrics, side=lambda job: "more" if job in more else "less"
     )
     found = runs.chosen(found, "side") if few else found
-    return runs.difference(found, "side", "more", "less", metric=metrics[0])
+    return runs.difference(found, "side", "more", "less", metrics[0], paired=claim.paired)
 
 
 def h_against_z() -> Difference:

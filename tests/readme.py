@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from benchmarks.__main__ import report
 from simclr_lib import runs
@@ -109,10 +110,42 @@ def ablations() -> str:
 def findings() -> str:
     """What the paper says, and whether our recorded runs on the embedded data show it."""
     lines = [row("what", "paper", "difference, points", "shown"), row(*["---"] * 4)]
-    judged = [(claim.words, claim.source, claims.judge(claim)) for claim in claims.CLAIMS]
+    every = (*claims.CLAIMS, *claims.FEW)
+    judged = [(claim.words, claim.source, claims.judge(claim)) for claim in every]
     judged.append(("read from h before z", "Section 4.2", claims.h_against_z()))
     for words, source, found in judged:
         lines.append(row(words, source or "-", str(found), "yes" if found.shown else "no"))
+    return "\n".join(lines)
+
+
+WAYS = {
+    "from scratch": {"start": "random"},
+    "linear probe": {"fine_tune_after_block": 4},
+    "fine-tuned from h": {},
+}
+SHARES: dict[str, dict[str, Any]] = {
+    "one a class": {"labels_per_class": 1},
+    "1 %": {"label_share": 0.01},
+    "10 %": {"label_share": 0.1},
+    "100 %": {"label_share": 1.0},
+}
+
+
+def few_labels() -> str:
+    """Fine-tuning and what it is held against, the best rate and length of each on validation."""
+    lengths = {"one a class": (60, 240), "1 %": (15, 60), "10 %": (8, 30), "100 %": (2, 8)}
+    lines = [row("labels", *SHARES), row(*["---"] * (len(SHARES) + 1))]
+    for way, how in WAYS.items():
+        cells = []
+        for share, which in SHARES.items():
+            base = QUICK.replace(method="fine-tune", **how, **which)
+            jobs = runs.grid(
+                base, finetune_epochs=lengths[share], finetune_learning_rate=claims.RATES
+            )
+            found = runs.table(jobs, metrics=("accuracy", "validation"), way=lambda job: "one")
+            best = runs.chosen(found, "way").accuracy
+            cells.append(f"{best.mean():.1f} ± {best.std():.1f} ({len(best)})")
+        lines.append(row(way, *cells))
     return "\n".join(lines)
 
 
@@ -137,6 +170,7 @@ TABLES = {
     "results": results,
     "ablations": ablations,
     "findings": findings,
+    "few labels": few_labels,
     "times": times.table,
     "speed": speed,
 }
