@@ -87,6 +87,9 @@ def read(values: Mapping[str, Any], method: str) -> dict[str, Any]:
     default.
     """
     values = {name: field.default for name, field in _FIELDS.items()} | dict(values)
+    for name in ("depth", "width", "sk_ratio"):  # a teacher of the student's size, said either way
+        if values[f"teacher_{name}"] == values[name]:
+            values[f"teacher_{name}"] = _FIELDS[f"teacher_{name}"].default
     readers = _readers(values, method)
 
     def holds(conditions: Mapping[str, tuple]) -> bool:
