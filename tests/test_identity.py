@@ -100,7 +100,7 @@ def test_whatever_a_run_reads_is_declared(method, more, probe, tmp_path, monkeyp
         evaluation.evaluate(method_made, images, config, getattr(method_made, "head", None))
     seen, Watched.seen = Watched.seen, None
     values = {"probe": probe, "loss": LOSSES[-1], "student_start": "SimCLR"} | more
-    declared = read(dict.fromkeys(NAMES) | values, method)
+    declared = read({name: f"another {name}" for name in NAMES} | values, method)
     undeclared = seen - declared.keys() - FREE - values.keys()
     assert {(method, name) for name in undeclared} <= HARMLESS
 
