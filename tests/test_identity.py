@@ -161,7 +161,7 @@ def test_a_run_is_what_its_method_reads():
     assert same("fine-tune", student_start="random", teacher_depth=50)
     assert not same("distill", student_start="random")
     assert not same("distill", teacher_depth=34)
-    of_its_size = {"teacher_depth": 50, "teacher_width": 1.0, "teacher_sk_ratio": 0.0}
+    of_its_size = {"teacher_depth": 18, "teacher_width": 1.0, "teacher_sk_ratio": 0.0}
     assert same("distill", **of_its_size)  # said, or left at the default
     free = {"device": "cpu", "processes": 2, "workers": 0, "output_dir": "x", "data_dir": "y"}
     assert same("SimCLR", checkpoint_minutes=1, mirror="z", **free)
