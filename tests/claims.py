@@ -66,17 +66,124 @@ def tuned(share: float, **change: Any) -> dict[str, Any]:
 
 def from_stage(stage: int, share: float, **change: Any) -> dict[str, Any]:
     """Fine-tuning from a stage of SimCLR v2's head of three layers."""
-    return tuned(share, head_layers=3, finetune_from=stage, **change)
+    return tuned(share, head_layers=3, finetune_from=stage, epochs=6, **change)
 
 
 def distilled(share: float, **change: Any) -> dict[str, Any]:
     """A student of width 1, taught on all images by a teacher of width 2 with a share of labels."""
-    own = tuned(share, method="distill", head_layers=3, finetune_from=1, teacher_width=2.0)
+    own = from_stage(1, share, method="distill", teacher_width=2.0, distill_epochs=3)
     return own | {"finetune_learning_rate": MIDDLE} | change
 
 
 ALONE, MIDDLE = {"start": "random"}, 0.15
-FEW: tuple[Claim, ...] = ()
+ONE, TEN, ALL = 0.01, 0.1, 1.0
+FEW = (
+    Claim("1 %: fine-tuned before from scratch", "Table 7", tuned(ONE), tuned(ONE, **ALONE), True),
+    Claim(
+        "10 %: fine-tuned before from scratch", "Table 7", tuned(TEN), tuned(TEN, **ALONE), False
+    ),
+    Claim(
+        "1 %: from the first layer before h",
+        "v2, Figure 5",
+        from_stage(1, ONE),
+        from_stage(0, ONE),
+        True,
+        True,
+    ),
+    Claim(
+        "10 %: from the first layer before h",
+        "v2, Figure 5",
+        from_stage(1, TEN),
+        from_stage(0, TEN),
+        True,
+        True,
+    ),
+    Claim("10 %: from z before h", "", from_stage(3, TEN), from_stage(0, TEN), True, True),
+    Claim("1 %: from z before h", "", from_stage(3, ONE), from_stage(0, ONE), True, True),
+    Claim(
+        "100 %: from h before the first layer",
+        "v2, Figure 5",
+        from_stage(0, ALL),
+        from_stage(1, ALL),
+        False,
+        True,
+    ),
+    Claim(
+        "100 %: from h before z",
+        "v2, Figure 5",
+        from_stage(0, ALL),
+        from_stage(3, ALL),
+        False,
+        True,
+    ),
+    Claim(
+        "1 %: width 2 before 1",
+        "v2, Figure 1",
+        from_stage(1, ONE, width=2.0),
+        from_stage(1, ONE),
+        False,
+    ),
+    Claim(
+        "1 %: width 2 before 0.5, from h",
+        "v2, Figure 1",
+        tuned(ONE, width=2.0),
+        tuned(ONE, width=0.5),
+        True,
+    ),
+    Claim(
+        "1 %: width 2 before 1, from h", "v2, Figure 1", tuned(ONE, width=2.0), tuned(ONE), False
+    ),
+    Claim(
+        "10 %: width 2 before 1, from h", "v2, Figure 1", tuned(TEN, width=2.0), tuned(TEN), True
+    ),
+    Claim(
+        "10 %: width 2 before 1",
+        "v2, Figure 1",
+        from_stage(1, TEN, width=2.0),
+        from_stage(1, TEN),
+        False,
+    ),
+    Claim(
+        "1 %: taught by a wide network, for long, before fine-tuned",
+        "v2, Table 3",
+        distilled(ONE, student_start="random", distill_epochs=12),
+        from_stage(1, ONE, finetune_learning_rate=MIDDLE),
+        True,
+        True,
+    ),
+    Claim(
+        "1 %: the same before its teacher, twice as wide",
+        "",
+        distilled(ONE, student_start="random", distill_epochs=12),
+        from_stage(1, ONE, finetune_learning_rate=MIDDLE, width=2.0),
+        True,
+        True,
+    ),
+    Claim(
+        "10 %: taught by the wide network before fine-tuned",
+        "v2, Table 3",
+        distilled(TEN),
+        from_stage(1, TEN, finetune_learning_rate=MIDDLE),
+        False,
+        True,
+    ),
+    Claim(
+        "1 %: taught by itself before fine-tuned",
+        "v2, Figure 6",
+        distilled(ONE, teacher_width=0.0, distill_temperature=0.1),
+        from_stage(1, ONE, finetune_learning_rate=MIDDLE),
+        False,
+        True,
+    ),
+    Claim(
+        "10 %: taught by itself before fine-tuned",
+        "v2, Figure 6",
+        distilled(TEN, teacher_width=0.0, distill_temperature=0.1),
+        from_stage(1, TEN, finetune_learning_rate=MIDDLE),
+        False,
+        True,
+    ),
+)
 
 
 def jobs_of(side: dict[str, Any]) -> list[Config]:

@@ -137,6 +137,7 @@ def test_a_misspelt_parameter_stops_the_notebook_at_once(path, tmp_path):
     assert not list(tmp_path.glob("records/*.json"))
 
 
+BROADER = "crop+flip+color+sobel+equalize+solarize+motion_blur"
 AXES = {  # one run of a sweep, as one of many machines would take it, and what it must be
     "figure5": ({"first": "blur", "second": "crop"}, {"augmentations": "blur+crop"}),
     "figure7": ({"models": "R18(2x)"}, {"width": 2.0}),
@@ -148,6 +149,19 @@ AXES = {  # one run of a sweep, as one of many machines would take it, and what 
     "table5": ({"temperatures": 10, "l2_normalize": False}, {"temperature": 10.0}),
     "table6": ({"width": 4, "methods": "SimCLR"}, {"width": 4.0}),
     "table7": ({"shares": "10%", "ways": "from scratch"}, {"start": "random", "label_share": 0.1}),
+    "figure_b6": ({"models": "R18(2x)", "shares": "none"}, {"width": 2.0}),
+    "table_b2": ({"policies": "broader", "shares": "linear"}, {"augmentations": BROADER}),
+    "v2_figure1": ({"models": "R34", "lines": "linear evaluation"}, {"depth": 34}),
+    "v2_figure4": ({"models": "R34", "ways": "from scratch"}, {"depth": 34, "start": "random"}),
+    "v2_figure5": (
+        {"stages": 4, "heads": 4, "shares": "10%"},
+        {"method": "fine-tune", "head_layers": 4, "finetune_from": 4, "label_share": 0.1},
+    ),
+    "v2_figure6": ({"models": "R34", "series": "from scratch"}, {"depth": 34, "start": "random"}),
+    "v2_table1": ({"models": "R50 (SK)", "shares": "linear"}, {"depth": 50, "sk_ratio": 0.0625}),
+    "v2_table2": ({"rows": "label only", "shares": "10%"}, {"start": "random"}),
+    "v2_table3": ({"rows": "supervised", "shares": "10%"}, {"start": "random"}),
+    "v2_table_h1": ({"models": "R18", "shares": "supervised"}, {"start": "random"}),
     "table_b1": ({"batch_sizes": 128, "rules": "linear"}, {"learning_rate_scaling": "linear"}),
 }
 

@@ -120,13 +120,16 @@ def summary(found: pd.DataFrame, *by: str, metric: str = "linear") -> pd.DataFra
 def chosen(found: pd.DataFrame, *by: str) -> pd.DataFrame:
     """Of every seed the run that is best on validation, for every value of the columns `by`.
 
-    So a rate is chosen for each of those compared from the same few. The table needs a column
-    "validation"; of equals the first stays. Raises `ValueError` if it has none.
+    So a rate is chosen for each of those compared from the same few: a seed that lacks one of the
+    runs that others have there is left out. The table needs a column "validation"; of equals the
+    first stays. Raises `ValueError` if it has none.
     """
     if "validation" not in found:
         columns = list(found)
         raise ValueError(f"found={columns} is not valid; it must have a column validation")
-    best = found.sort_values("validation", ascending=False, kind="stable")
+    tried = found.groupby([*by, "seed"], dropna=False)["run"].transform("nunique")
+    most = tried.groupby([found[name] for name in by], dropna=False).transform("max")
+    best = found[tried == most].sort_values("validation", ascending=False, kind="stable")
     return best.drop_duplicates([*by, "seed"]).sort_index()
 
 
