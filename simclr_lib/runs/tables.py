@@ -144,7 +144,7 @@ class Difference(NamedTuple):
     @property
     def shown(self) -> bool:
         """Whether it is above zero by more than two standard errors, with three runs or more."""
-        return min(self.seeds) >= 3 and self.value > 2 * self.error
+        return bool(min(self.seeds) >= 3 and self.value > 2 * self.error)
 
     def __str__(self) -> str:
         more, less = self.seeds
