@@ -12,8 +12,8 @@ def distillation_loss(student: Tensor, teacher: Tensor, temperature: float = 1.0
     """Mean over rows of T^2 times the cross-entropy of the student's answer to the teacher's.
 
     An answer is softmax(logits / T); logits (N, classes) both. A scalar, in nats times T^2, as the
-    official notebook has it: with the factor, gradients are of one size whatever T. No gradient
-    flows to the teacher. Raises `ValueError` for other shapes and a temperature not above 0.
+    official notebook has it: with the factor, gradients are of about one size from T = 1 up. No
+    gradient flows to the teacher. Raises `ValueError` for other shapes and a temperature not above 0.
     """
     return temperature**2 * _cross_entropy(student, teacher, temperature).mean()
 
