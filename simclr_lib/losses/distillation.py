@@ -13,7 +13,8 @@ def distillation_loss(student: Tensor, teacher: Tensor, temperature: float = 1.0
 
     An answer is softmax(logits / T); logits (N, classes) both. A scalar, in nats times T^2, as the
     official notebook has it: with the factor, gradients are of about one size from T = 1 up. No
-    gradient flows to the teacher. Raises `ValueError` for other shapes and a temperature not above 0.
+    gradient flows to the teacher. Raises `ValueError` for other shapes and a temperature not above
+    0.
     """
     return temperature**2 * _cross_entropy(student, teacher, temperature).mean()
 
