@@ -31,7 +31,7 @@ def make(config: Config, report: Report | None = None) -> None:
     goes on to evaluate, on its own; the hosts of a TPU pod do all of it together, and each writes
     the record.
     """
-    images = parallel.in_turn(lambda: _data(stamp(config), *parameters_of(config)))
+    images = _images(config)
     check(config, images)  # not after hours of training
     run, failed = None, _failed_before(config)
     if METHODS[config.method].trained and not failed:
@@ -56,7 +56,7 @@ def make(config: Config, report: Report | None = None) -> None:
 def check_labels(config: Config) -> None:
     """Refuse labels that the data do not have, before what the run begins with is trained."""
     if METHODS[config.method].classifies:
-        labelled_indices(_data(stamp(config), *parameters_of(config)), config)
+        labelled_indices(_images(config), config)
 
 
 def _failed_before(config: Config) -> dict[str, str]:
@@ -67,6 +67,11 @@ def _failed_before(config: Config) -> dict[str, str]:
         if said := parallel.from_first(partial(records.failure, need)):
             return {"failed": f"its {role} ({need.method}) diverged: {said}"}
     return {}
+
+
+def _images(config: Config) -> Data:
+    """The data set of `config`; of processes that train together one fetches it, the others wait."""
+    return parallel.in_turn(lambda: _data(stamp(config), *parameters_of(config)))
 
 
 @lru_cache(maxsize=1)
