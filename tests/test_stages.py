@@ -137,3 +137,12 @@ def test_where_a_pretraining_diverges_what_begins_with_it_is_recorded_as_such(jo
     records.path_of(job).unlink()
     runs.run([job], processes=1)
     assert len(made) == 2  # what diverged would do so again
+
+
+@pytest.mark.parametrize("content", ["[]", "{"])
+def test_a_damaged_record_of_what_a_run_begins_with_is_named(job, content):
+    path = records.path_of(job.replace(method="SimCLR"))
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    with pytest.raises(ValueError, match=f"{path.name} is not a record: .*delete or mend it"):
+        stages([job.replace(method="fine-tune")])

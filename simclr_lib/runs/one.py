@@ -70,7 +70,7 @@ def _failed_before(config: Config) -> dict[str, str]:
 
 
 def _images(config: Config) -> Data:
-    """The data set of `config`; of processes that train together one fetches it, the others wait."""
+    """The data set of `config`, fetched by one after another of those who train together."""
     return parallel.in_turn(lambda: _data(stamp(config), *parameters_of(config)))
 
 

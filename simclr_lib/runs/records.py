@@ -101,9 +101,17 @@ def path_of(config: Config) -> Path:
 
 
 def failure(config: Config) -> str:
-    """What the user's record of a run that diverged says; empty if there is none."""
+    """What the user's record of a run that diverged says; empty if there is none.
+
+    Raises `ValueError` for a damaged file.
+    """
     path = path_of(config)
-    return str(json.loads(path.read_text("utf-8")).get("failed", "")) if path.exists() else ""
+    if not path.exists():
+        return ""
+    try:
+        return str(json.loads(path.read_text("utf-8")).get("failed", ""))
+    except (AttributeError, ValueError) as error:
+        raise ValueError(f"{path} is not a record: {error}; delete or mend it") from error
 
 
 def _folder(config: Config) -> Path:
