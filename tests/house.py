@@ -27,7 +27,7 @@ FLOORS = (
     ("views",),
     ("methods",),
     ("train",),
-    ("evaluation",),
+    ("evaluation", "pieces"),
     ("runs",),
 )
 

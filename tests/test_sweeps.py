@@ -151,6 +151,19 @@ def test_a_jpeg_copy_counts_as_the_data_set(config, tmp_path):
     assert runs.table(jobs)["linear"].tolist() == [61.0]
 
 
+def test_records_of_a_folder_are_found_by_what_was_in_it_without_the_folder(
+    config, tmp_path, capsys
+):
+    folder = {"data": "4e6f", "method": "SimCLR"}
+    for seed in (0, 1):
+        record = records.make(config.replace(seed=seed), {"linear": 50.0 + seed})
+        record["identity"] |= folder
+        records.write(record, tmp_path / "reproductions" / "records", f"folder-{seed}")
+    assert runs.table([config], data="4e6f")["linear"].tolist() == [50.0, 51.0]
+    assert len(runs.table([config], data="4e70")) == 0
+    assert "no records of these 1 runs on the data 4e70" in capsys.readouterr().out
+
+
 def test_cost_counts_what_is_left(config):
     from simclr_lib import data
 

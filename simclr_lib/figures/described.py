@@ -31,12 +31,12 @@ def described(figure: Figure, alt: str) -> Figure:
     figure.set_dpi(DPI)
     # IPython asks an object itself for what it shows. Where Matplotlib is at home in a kernel, that
     # draws the pixels, as many as the figure has; the text is ours in any case.
-    vars(figure).update(alt=alt, _repr_mimebundle_=partial(_bundle, figure))
+    vars(figure).update(alt=alt, _repr_mimebundle_=partial(picture, figure))
     return figure
 
 
-def _bundle(figure: Any, **_: Any) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
-    """What Jupyter shows of a figure, and its metadata."""
+def picture(figure: Any, **_: Any) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+    """What Jupyter shows of a described figure, and its metadata."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=DPI, facecolor="auto")
     pixels = round(figure.get_figwidth() * SHOWN)

@@ -23,6 +23,7 @@ def table(
     *axes: str,
     config: Config | None = None,
     metrics: Sequence[str] = METRICS,
+    data: str = "",
     **columns: Callable[[Config], Any],
 ) -> pd.DataFrame:
     """One row for each record of these jobs, of any seed, in the order of the jobs.
@@ -33,14 +34,15 @@ def table(
     diverged, which has no metrics; `run`, a name that the runs of all seeds and precisions share;
     `untrained`, the mean `value` of such encoders before training, where there are records of them.
     If there is no record of any of the jobs, a line says so.
-    `config` says where the user's own records are; without, only the committed ones are read. A
+    `config` says where the user's own records are; without, only the committed ones are read.
+    `data` is the fingerprint of a folder that need not be here, in place of what the jobs name. A
     JPEG copy of a data set counts as that data set. With precision "auto" a job has the user's
     records of the numbers that "auto" means on this machine, and the reference runs of any.
     """
     import pandas as pd
 
     own = [name for name in axes if name not in ("method", "seed", "precision")]  # always there
-    sought = identities(jobs)
+    sought = [identity(job, data) for job in jobs] if data else identities(jobs)
     wanted: dict[tuple, dict[tuple, list[int]]] = {}  # by run, by label in the table: which jobs
     for index, (job, found) in enumerate(zip(jobs, sought, strict=True)):
         label = tuple(getattr(job, name) for name in own)
@@ -64,7 +66,8 @@ def table(
                 + [*values, values[0], record["source"], "failed" in record, name_of(dict(key))]
             )
     if jobs and not rows:
-        print(f"no records of these {len(jobs)} runs on {jobs[0].dataset}; `runs.run` makes them")
+        where = f"the data {data}" if data else jobs[0].dataset
+        print(f"no records of these {len(jobs)} runs on {where}; `runs.run` makes them")
     names = [*own, *columns, "method", "seed", "source", "precision", *metrics]
     names += ["value", "kind", "failed", "run"]
     rows.sort(key=lambda row: row[0])
