@@ -143,6 +143,14 @@ def test_the_table_has_the_runs_asked_for_of_any_seed_and_no_others(config, tmp_
     assert len(runs.table(wider, "temperature", config=config)) == 0
 
 
+def test_a_record_that_was_written_again_is_read_again_and_one_that_was_not_is_not(config):
+    records.add(config, {"linear": 52.0})
+    first, again = runs.read(config), runs.read(config)
+    assert first[0]["metrics"] is again[0]["metrics"]
+    records.add(config, {"linear": 53.0})  # as long as the other
+    assert [record["metrics"]["linear"] for record in runs.read(config)] == [53.0]
+
+
 def test_a_jpeg_copy_counts_as_the_data_set(config, tmp_path):
     record = records.make(config, {"linear": 61.0})
     record["identity"]["data"] = "cifar10-jpeg"  # what a loader says of it, wherever it lies

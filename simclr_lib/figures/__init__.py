@@ -5,6 +5,7 @@ Matplotlib and seaborn are imported when the first figure is drawn.
 
 from .curves import accuracy_bars, training_curves
 from .described import described, save
+from .diagram import method
 from .grids import heat_maps, similarity_matrix
 from .maps import tsne
 from .pictures import image_grid, overview, views_gallery
@@ -22,6 +23,7 @@ __all__ = [
     "image_grid",
     "legend_below",
     "looks",
+    "method",
     "overview",
     "save",
     "similarity_matrix",

@@ -13,6 +13,7 @@ import json
 import platform
 import uuid
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -145,24 +146,36 @@ def read(config: Config | None = None) -> list[dict[str, Any]]:
     Each gets a field `source`: "reference" or "yours". A parameter that did not exist when a record
     was made has its default, which is what was done then; a record from before records had an
     `identity` gets that of its parameters, or, if it is of a folder, is left out, for nothing says
-    what was in it. A damaged file raises `ValueError`.
+    what was in it. A damaged file raises `ValueError`. What is in a record is not to be changed: it
+    is kept for the next who asks.
     """
     places = {"reference": paths.project_root() / "reproductions" / "records"}
     if config is not None:
         places["yours"] = _folder(config)
-    defaults = Config().as_record()
     found = []
     for source, directory in places.items():
         for path in sorted(directory.glob("*.json")):
-            try:
-                record = json.loads(path.read_text("utf-8"))
-                record["config"] = defaults | record["config"] | {"method": record["method"]}
-                record = _identified(record)
-            except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(f"{path} is not a record: {error}; delete or mend it") from error
+            facts = path.stat()
+            record = _loaded(path, (facts.st_ino, facts.st_size, facts.st_mtime_ns))
             if record is not None:
                 found.append({"source": source, **record})
     return found
+
+
+@lru_cache
+def _defaults() -> dict[str, Any]:
+    return Config().as_record()
+
+
+@lru_cache(maxsize=4096)
+def _loaded(path: Path, as_it_is: tuple[int, ...]) -> dict[str, Any] | None:
+    """One record as `read` gives it; read once while its file stays as it is."""
+    try:
+        record = json.loads(path.read_text("utf-8"))
+        record["config"] = _defaults() | record["config"] | {"method": record["method"]}
+        return _identified(record)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is not a record: {error}; delete or mend it") from error
 
 
 def _identified(record: dict[str, Any]) -> dict[str, Any] | None:
