@@ -1,11 +1,13 @@
-"""The first code cell of every notebook: `python -m tests.first_cell` writes it into all of them.
+"""The first code cell of every notebook, and links to where it can be opened.
 
-It fetches the course where only the notebook is, as in Colab. The address of the repository stands
-once, in pyproject.toml, for its owner to set.
+`python -m tests.first_cell` writes both into all of them. The cell fetches the course where only
+the notebook is, as in Colab. The address of the repository stands once, in pyproject.toml, for its
+owner to set; links are there once it is on GitHub, from where those services read.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -48,9 +50,34 @@ def cell(repository: str | None = None) -> str:
     return CELL.format(address=address() if repository is None else repository)
 
 
-def written(notebook: Any, repository: str | None = None) -> Any:
-    """`notebook` with the cell after its title, in place of the one that it has."""
+OPENED = "Open this page in"  # how the line of links begins
+SERVICES = {
+    "Colab": "https://colab.research.google.com/github/{project}/blob/HEAD/{path}",
+    "Kaggle": "https://kaggle.com/kernels/welcome?src=https://github.com/{project}/blob/HEAD/{path}",
+    "Binder": "https://mybinder.org/v2/gh/{project}/HEAD?labpath={path}",
+}
+
+
+def links(path: str, repository: str | None = None) -> str:
+    """A line of links for the notebook at `path` of the repository; "" if that is not on GitHub."""
+    where = address() if repository is None else repository
+    found = re.fullmatch(r"(?:https://|git@)github\.com[/:]([\w.-]+/[\w.-]+?)(?:\.git)?/?", where)
+    if not found:
+        return ""
+    targets = {n: url.format(project=found[1], path=path) for n, url in SERVICES.items()}
+    return f"{OPENED} " + " · ".join(f"[{name}]({url})" for name, url in targets.items())
+
+
+def titled(source: str, line: str) -> str:
+    """The first cell with `line` below its title, in place of the one that it has."""
+    parts = [part for part in source.split("\n\n") if not part.startswith(OPENED)]
+    return "\n\n".join([parts[0], *filter(None, [line]), *parts[1:]])
+
+
+def written(notebook: Any, path: str, repository: str | None = None) -> Any:
+    """`notebook` with links and the cell after its title, in place of those that it has."""
     cells = [c for c in notebook.cells if NAME not in c.metadata.get("tags", [])]
+    cells[0].source = titled(cells[0].source, links(path, repository))
     made = nbformat.v4.new_code_cell(cell(repository), id=NAME, metadata={"tags": [NAME]})
     notebook.cells = [cells[0], made, *cells[1:]]
     counts = (c for c in notebook.cells if c.cell_type == "code")
@@ -64,4 +91,5 @@ def written(notebook: Any, repository: str | None = None) -> Any:
 
 if __name__ == "__main__":
     for path in sorted([*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("reproductions/*.ipynb")]):
-        nbformat.write(written(nbformat.read(path, 4)), path)
+        place = path.relative_to(ROOT).as_posix()
+        nbformat.write(written(nbformat.read(path, 4), place), path)

@@ -26,6 +26,39 @@ def test_every_notebook_has_the_cell_after_its_title(path):
     assert found.outputs == []  # of a run in a clone
 
 
+@names
+def test_every_notebook_has_the_links_of_the_address(path):
+    notebook, place = nbformat.read(path, 4), path.relative_to(ROOT).as_posix()
+    assert notebook.cells[0].source == first_cell.titled(
+        notebook.cells[0].source, first_cell.links(place)
+    )
+
+
+def test_links_lead_to_the_notebook_and_are_replaced_when_the_address_changes():
+    path, source = "notebooks/03_nt_xent.ipynb", '# 3\n\n> "quote"\n\ntext'
+    line = first_cell.links(path, "https://github.com/one/course.git")
+    assert line == (
+        "Open this page in "
+        "[Colab](https://colab.research.google.com/github/one/course/blob/HEAD/"
+        "notebooks/03_nt_xent.ipynb) · "
+        "[Kaggle](https://kaggle.com/kernels/welcome?src="
+        "https://github.com/one/course/blob/HEAD/notebooks/03_nt_xent.ipynb) · "
+        "[Binder](https://mybinder.org/v2/gh/one/course/HEAD?labpath=notebooks/03_nt_xent.ipynb)"
+    )
+    linked = first_cell.titled(source, line)
+    assert linked == f'# 3\n\n{line}\n\n> "quote"\n\ntext'
+    other = first_cell.links(path, "git@github.com:two/course")
+    assert first_cell.titled(linked, other) == linked.replace("one/", "two/")
+    assert first_cell.titled(linked, "") == source
+
+
+@pytest.mark.parametrize(
+    "address", ["", "https://example.org/one/course", "https://github.com/one"]
+)
+def test_where_those_services_cannot_read_there_are_no_links(address):
+    assert first_cell.links("notebooks/03_nt_xent.ipynb", address) == ""
+
+
 @pytest.fixture
 def remote(tmp_path):
     """A repository with the library, the records and nothing else."""
