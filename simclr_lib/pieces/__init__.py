@@ -2,5 +2,7 @@
 
 from .circle import circle
 from .piece import Piece
+from .rates import rates
+from .steps import steps
 
-__all__ = ["Piece", "circle"]
+__all__ = ["Piece", "circle", "rates", "steps"]
