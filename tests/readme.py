@@ -132,19 +132,29 @@ SHARES: dict[str, dict[str, Any]] = {
 
 
 def few_labels() -> str:
-    """Fine-tuning and what it is held against, the best rate and length of each on validation."""
+    """On the embedded data, two lengths and three rates to choose from."""
     lengths = {"one a class": (60, 240), "1 %": (15, 60), "10 %": (8, 30), "100 %": (2, 8)}
-    lines = [row("labels", *SHARES), row(*["---"] * (len(SHARES) + 1))]
+    return by_share(QUICK, lengths, claims.RATES)
+
+
+def few_labels_of_cifar() -> str:
+    """The same of the narrower network of `laptop`: one length, two rates."""
+    lengths = {"1 %": (60,), "10 %": (30,), "100 %": (3,)}
+    return by_share(LAPTOP.replace(width=0.5), lengths, claims.RATES[:2])
+
+
+def by_share(base: Config, lengths: dict[str, tuple[int, ...]], rates: tuple[float, ...]) -> str:
+    """Fine-tuning and what it is held against, the best rate and length of each on validation."""
+    lines = [row("labels", *lengths), row(*["---"] * (len(lengths) + 1))]
     for way, how in WAYS.items():
         cells = []
-        for share, which in SHARES.items():
-            base = QUICK.replace(method="fine-tune", **how, **which)
-            jobs = runs.grid(
-                base, finetune_epochs=lengths[share], finetune_learning_rate=claims.RATES
-            )
+        for share, epochs in lengths.items():
+            one = base.replace(method="fine-tune", **how, **SHARES[share])
+            jobs = runs.grid(one, finetune_epochs=epochs, finetune_learning_rate=rates)
             found = runs.table(jobs, metrics=("accuracy", "validation"))
             best = runs.chosen(found, "method").accuracy
-            cells.append(f"{best.mean():.1f} ± {best.std():.1f} ({len(best)})")
+            spread = f" ± {best.std():.1f}" if len(best) > 1 else ""
+            cells.append(f"{best.mean():.1f}{spread} ({len(best)})")
         lines.append(row(way, *cells))
     return "\n".join(lines)
 
@@ -171,6 +181,7 @@ TABLES = {
     "ablations": ablations,
     "findings": findings,
     "few labels": few_labels,
+    "few labels of CIFAR-10": few_labels_of_cifar,
     "times": times.table,
     "speed": speed,
 }

@@ -150,6 +150,7 @@ AXES = {  # one run of a sweep, as one of many machines would take it, and what 
     "table5": ({"temperatures": 10, "l2_normalize": False}, {"temperature": 10.0}),
     "table6": ({"width": 4, "methods": "SimCLR"}, {"width": 4.0}),
     "table7": ({"shares": "10%", "ways": "from scratch"}, {"start": "random", "label_share": 0.1}),
+    "figure_b5": ({"lengths": 3, "shares": "none"}, {"epochs": 3}),
     "figure_b6": ({"models": "R18(2x)", "shares": "none"}, {"width": 2.0}),
     "table_b2": ({"policies": "broader", "shares": "linear"}, {"augmentations": BROADER}),
     "v2_figure1": ({"models": "R34", "lines": "linear evaluation"}, {"depth": 34}),
@@ -176,6 +177,26 @@ def test_a_reproduction_takes_its_axes(name, tmp_path):
     made = [json.loads(p.read_text()) for p in tmp_path.glob("records/*.json")]
     (record,) = (r for r in made if r["method"] == expected.get("method", r["method"]))
     assert expected.items() <= record["config"].items()
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("figure9", {"lengths": 4, "epochs": 4, "warmup_epochs": 3}),  # where the usual 2 is too short
+        ("figure_b1", {"lengths": 4, "epochs": 4, "warmup_epochs": 3}),
+        ("table1", {"strengths": 0.3}),
+        ("table5", {"temperatures": 0.3}),
+        ("figure8", {"dims": 48, "heads": "linear"}),
+        ("table_b1", {"batch_sizes": 16}),
+    ],
+)
+def test_what_was_trained_is_shown_also_where_nobody_else_was(name, given, tmp_path):
+    path, number = ROOT / "reproductions" / f"{name}.ipynb", next(iter(given.values()))
+    done = run(path, tmp_path / "out.ipynb", preset="smoke", output_dir=str(tmp_path), **given)
+    tables = [o.data["text/html"] for c in done.cells for o in c.get("outputs", [])
+              if "<table" in o.get("data", {}).get("text/html", "")]  # fmt: skip
+    assert re.search(rf"<t[hd][^>]*>{number}(\.?0+)?<", tables[0]), tables[0]
 
 
 def test_a_notebook_that_is_terminated_goes_on_where_it_was(tmp_path):

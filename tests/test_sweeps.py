@@ -42,6 +42,13 @@ def test_grid_has_every_combination_the_last_axis_fastest(config):
         runs.grid(config, temperature=[0])
 
 
+def test_what_is_possible_leaves_out_what_a_configuration_refuses(config):
+    long = config.replace(epochs=8, warmup_epochs=4)
+    found = runs.possible(long, epochs=[2, 6], batch_size=[32, 64])
+    assert [(job.epochs, job.batch_size) for job in found] == [(6, 32), (6, 64)]
+    assert found == runs.grid(long, epochs=[6], batch_size=[32, 64])
+
+
 def test_choice_takes_all_some_or_other_numbers():
     assert runs.choice("heads", "all", ["none", "linear"]) == ["none", "linear"]
     assert runs.choice("heads", "linear", ["none", "linear"]) == ["linear"]

@@ -1,7 +1,7 @@
 """Runs as data: listed, made once, recorded, compared, foretold."""
 
 from .costs import Cost, cost, estimate, estimate_apart
-from .jobs import choice, grid, not_recorded
+from .jobs import choice, grid, not_recorded, possible
 from .one import make
 from .records import add, read
 from .sweeps import run
@@ -21,6 +21,7 @@ __all__ = [
     "grid",
     "make",
     "not_recorded",
+    "possible",
     "read",
     "run",
     "summary",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,18 @@ def grid(config: Config, **axes: Sequence[Any]) -> list[Config]:
     """
     combinations = itertools.product(*axes.values())
     return [config.replace(**dict(zip(axes, values, strict=True))) for values in combinations]
+
+
+def possible(config: Config, **axes: Sequence[Any]) -> list[Config]:
+    """`grid` without what `Config` refuses, say a training shorter than the warm-up of a preset.
+
+    For what is only looked up in the records; what is asked for should be refused aloud.
+    """
+    found: list[Config] = []
+    for values in itertools.product(*axes.values()):
+        with contextlib.suppress(ValueError):
+            found.append(config.replace(**dict(zip(axes, values, strict=True))))
+    return found
 
 
 def choice(name: str, given: Any, everything: Sequence[Any]) -> list[Any]:
