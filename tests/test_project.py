@@ -151,6 +151,10 @@ AXES = {  # one run of a sweep, as one of many machines would take it, and what 
     "table6": ({"width": 4, "methods": "SimCLR"}, {"width": 4.0}),
     "table7": ({"shares": "10%", "ways": "from scratch"}, {"start": "random", "label_share": 0.1}),
     "figure_b5": ({"lengths": 3, "shares": "none"}, {"epochs": 3}),
+    "table_b3": (
+        {"lengths": 1, "augmentations_live": "blur"},
+        {"epochs": 1, "augmentations": "crop+flip+color+blur"},
+    ),
     "figure_b6": ({"models": "R18(2x)", "shares": "none"}, {"width": 2.0}),
     "table_b2": ({"policies": "broader", "shares": "linear"}, {"augmentations": BROADER}),
     "v2_figure1": ({"models": "R34", "lines": "linear evaluation"}, {"depth": 34}),
