@@ -187,7 +187,8 @@ def test_a_reproduction_takes_its_axes(name, tmp_path):
 @pytest.mark.parametrize(
     ("name", "given"),
     [
-        ("figure9", {"lengths": 4, "epochs": 4, "warmup_epochs": 3}),  # where the usual 2 is too short
+        # With this warm-up the usual length of 2 is too short.
+        ("figure9", {"lengths": 4, "epochs": 4, "warmup_epochs": 3}),
         ("figure_b1", {"lengths": 4, "epochs": 4, "warmup_epochs": 3}),
         ("table1", {"strengths": 0.3}),
         ("table5", {"temperatures": 0.3}),
