@@ -37,7 +37,7 @@ TAKES = {
         "chance_loss": 4.0,
     },
     figures.method: {
-        "picture": IMAGES[0],
+        "picture": IMAGES[:1],
         "views": IMAGES[:2],
         "shapes": {"x": (4096, 3, 224, 224), "views": (8, 3, 8, 8), "h": (8, 2048), "z": (8, 128)},
     },
@@ -496,11 +496,13 @@ def test_what_is_no_similarity_matrix_is_named(matrices, titles, words):
 
 def test_the_drawing_of_the_method_tells_all_shapes_and_refuses_a_part_that_is_missing():
     shapes = {"x": (8, 3, 8, 8), "views": (16, 3, 8, 8), "h": (16, 64), "z": (16, 128)}
-    drawn = figures.method(IMAGES[0], IMAGES[:2], shapes)
+    drawn = figures.method(IMAGES[:1], IMAGES[:2], shapes)
     assert "x 8 x 3 x 8 x 8, views 16 x 3 x 8 x 8, h 16 x 64, z 16 x 128." in drawn.alt
     written = [text.get_text() for text in drawn.axes[0].texts]
     assert {"kept\n16×64", "not kept\n16×128", "NT-Xent"} <= set(written)
     with pytest.raises(ValueError, match=r"shapes=.*the shapes of x, views, h, z"):
-        figures.method(IMAGES[0], IMAGES[:2], {"x": (8,)})
+        figures.method(IMAGES[:1], IMAGES[:2], {"x": (8,)})
     with pytest.raises(ValueError, match=r"views=.*\(2, 3, H, W\)"):
-        figures.method(IMAGES[0], IMAGES, shapes)
+        figures.method(IMAGES[:1], IMAGES, shapes)
+    with pytest.raises(ValueError, match=r"picture=int64.*uint8 in 0..255 or float32 in 0..1"):
+        figures.method(IMAGES[:1].long(), IMAGES[:2], shapes)

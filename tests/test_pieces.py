@@ -112,3 +112,9 @@ def test_shares_on_the_circle_are_those_of_equation_1():
 def test_other_views_than_a_few_pairs_in_the_plane_are_refused(shape):
     with pytest.raises(ValueError, match=r"z=.*is not valid; it must be \(2N, 2\)"):
         pieces.circle(torch.ones(shape))
+
+
+@pytest.mark.parametrize("temperatures", [(), (0.1, 0.0), (0.1, math.nan)])
+def test_temperatures_that_cannot_be_are_refused(temperatures):
+    with pytest.raises(ValueError, match="temperatures="):
+        pieces.circle(some_views(), temperatures)

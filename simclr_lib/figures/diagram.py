@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .. import checks
 from .described import described
+from .pictures import check_pictures
 from .style import GREY, SIMCLR, WIDTH, styled, subplots
 
 if TYPE_CHECKING:
@@ -24,25 +25,20 @@ BARS = (("h", 5.6, SIMCLR), ("z", 7.75, "#c27a00"))
 
 @styled
 def method(picture: Tensor, views: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> Figure:
-    """SimCLR as a drawing with `picture` (3, H, W), 0 to 255 or 0 to 1, and `views` (2, 3, H, W).
+    """SimCLR (Section 2.1) as a drawing with `picture` (1, 3, H, W) and its `views` (2, 3, H, W).
 
-    `shapes` are those of a whole batch: of x, the views, h and z. Raises `ValueError` for other
-    shapes of the pictures and if one of the four is missing.
+    Pictures are uint8 in 0..255 or float in 0..1. `shapes` are those of a whole batch: of x, the
+    views, h and z. Raises `ValueError` for other pictures and if one of the four is missing.
     """
-    for name, tensor, valid in (
-        ("picture", picture, "(3, H, W)"),
-        ("views", views, "(2, 3, H, W)"),
-    ):
-        checks.tensor(name, tensor, valid)
-        if tuple(tensor.shape[:-2]) != ((3,) if name == "picture" else (2, 3)):
-            checks.refuse(name, tensor, valid)
+    check_pictures("picture", picture, 1)
+    check_pictures("views", views, 2)
     if set(shapes) != set(PARTS):
         checks.refuse("shapes", sorted(shapes), f"the shapes of {', '.join(PARTS)}")
     figure, axes = subplots(1, 1, WIDTH * 0.495)
     axis = axes[0, 0]
     axis.set(xlim=(0, 10), ylim=(-1.0, 3.95), aspect="equal")
     axis.axis("off")
-    _image(axis, picture, 0, sum(ROWS) / 2)
+    _image(axis, picture[0], 0, sum(ROWS) / 2)
     for row, view in zip(ROWS, views, strict=True):
         _image(axis, view, 2.3, row)
         _way(axis, row)
@@ -66,9 +62,8 @@ def method(picture: Tensor, views: Tensor, shapes: Mapping[str, tuple[int, ...]]
 
 def _image(axis: Any, image: Tensor, left: float, middle: float) -> None:
     """A picture with its left edge and the middle of its height there."""
-    shown = image.float() / 255 if not image.is_floating_point() else image.clamp(0, 1)
     box = (left, left + SIDE, middle - SIDE / 2, middle + SIDE / 2)
-    axis.imshow(shown.permute(1, 2, 0).numpy(), extent=box, interpolation="nearest")
+    axis.imshow(image.permute(1, 2, 0).numpy(), extent=box, interpolation="nearest")
 
 
 def _way(axis: Any, row: float) -> None:

@@ -26,7 +26,7 @@ def _show(axes: Any, image: Tensor) -> None:
         side.set_visible(False)
 
 
-def _check_pictures(name: str, value: Tensor, num: int | None = None) -> None:
+def check_pictures(name: str, value: Tensor, num: int | None = None) -> None:
     """Refuse what `_show` cannot show one by one, and other than `num` images if that is given."""
     valid = f"uint8 in 0..255 or float32 in 0..1, of shape ({num or 'n'}, 3, H, W)"
     checks.tensor(name, value, valid)
@@ -38,9 +38,9 @@ def _check_pictures(name: str, value: Tensor, num: int | None = None) -> None:
 
 def _check_views(images: Tensor, views: Sequence[Tensor]) -> None:
     """Refuse other than images (n, 3, H, W) and views of each of them."""
-    _check_pictures("images", images)
+    check_pictures("images", images)
     for index, batch in enumerate(views):
-        _check_pictures(f"views[{index}]", batch, len(images))
+        check_pictures(f"views[{index}]", batch, len(images))
 
 
 def _headline(figure: Any, title: str) -> None:
@@ -54,7 +54,7 @@ def image_grid(images: Tensor, names: Sequence[str], title: str, columns: int = 
     At most `columns` in a row, fewer where the longest name needs the room. Raises `ValueError`
     unless there is a name for each image.
     """
-    _check_pictures("images", images)
+    check_pictures("images", images)
     checks.whole("columns", columns, 1)
     if len(names) != len(images):
         checks.refuse("names", names, f"{len(images)} names, one for each image")

@@ -12,28 +12,32 @@ from .. import checks
 from ..figures.described import described
 from ..figures.style import GREY, SIMCLR, WIDTH, styled
 from ..losses import l2_normalize, nt_xent
-from .piece import Piece
+from .piece import WARM, Piece, nearest
 
 TEMPERATURES = (0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0)
 UPDATES, RATE = 20, 0.2
-WARM = "#b34a00"
 
 
 def circle(z: Tensor, temperatures: Sequence[float] = TEMPERATURES) -> Piece:
     """The views `z` (2N, 2) on a circle, rows i and i + N of one image, as NT-Xent moves them.
 
-    For every temperature the loss, the pull on each view (minus the gradient), the shares of
-    Equation 1, and where 20 updates of gradient descent take the views (its rate is proportional to
-    the temperature, so that all move about as far). Raises `ValueError` for other shapes and for
-    fewer than 2 or more than 8 images.
+    For every temperature the loss in nats, the pull on each view (minus the gradient of the sum
+    over anchors), the shares of Equation 1 (Section 2.1), and where 20 updates of gradient descent
+    take the views (its rate is proportional to the temperature, so that all move about as far).
+    Raises `ValueError` for other shapes, for fewer than 2 or more than 8 images, and for
+    temperatures that are not from 0.0001 to 10000.
     """
     valid = "(2N, 2), two views each of 2 to 8 images"
     checks.tensor("z", z, valid)
     if z.ndim != 2 or z.shape[1] != 2 or len(z) not in range(4, 17, 2):
         checks.refuse("z", z, valid)
+    if not len(temperatures):
+        checks.refuse("temperatures", temperatures, "numbers, one or more")
+    for temperature in temperatures:
+        checks.number("temperatures", temperature, "numbers from 0.0001 to 10000", 1e-4, 1e4)
     moved = [_descent(z.double(), temperature) for temperature in temperatures]
     angles, pulls, shares, losses = (np.stack(part) for part in zip(*moved, strict=True))
-    middle = list(temperatures).index(min(temperatures, key=lambda t: abs(t - 0.2)))
+    middle = nearest(temperatures, 0.2)
     data = {
         "images": len(z) // 2,
         "temperatures": list(temperatures),

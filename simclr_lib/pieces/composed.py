@@ -15,7 +15,7 @@ from ..config import Config
 from ..figures.described import described
 from ..figures.style import SIMCLR, WIDTH, styled
 from ..views import SAMPLERS, branch, first_crop, to_float, two_views
-from .piece import Piece
+from .piece import Piece, nearest
 from .sprite import ACROSS, SIDE, in_bytes, once, sprite
 
 AREAS = (1.0, 0.7, 0.35, 0.08)  # of the smallest crop, shares of the picture; 1: no crop
@@ -61,8 +61,7 @@ def composed(
     # Colour and blur act by chance: where they did not, a view is the one without them.
     tiles, place = once(torch.cat([shown.flatten(0, 2), whole]))
     seen = _seen(colours[0], tiles, "colours", 24), _seen(layout[0], tiles, "layout", 8, 8)
-    wanted = ((areas, config.crop_area_min), (strengths, config.color_strength))
-    first = [min(range(len(have)), key=lambda i: abs(have[i] - want)) for have, want in wanted]
+    first = [nearest(areas, config.crop_area_min), nearest(strengths, config.color_strength)]
     data = {
         "pictures": list(pictures),
         "areas": list(areas),

@@ -11,7 +11,7 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 LARGEST = 200_000  # bytes of a piece, its still picture apart
-KINDS = {"f": "float32", "i": "int16", "u": "uint8"}  # of arrays, as the script reads them
+KINDS = ("float32", "int16", "uint8")  # of arrays, as the script reads them
+WARM = "#b34a00"  # beside SIMCLR in a still picture; base.css has both
 
 
 class Piece:
@@ -39,7 +40,7 @@ class Piece:
     """
 
     def __init__(self, name: str, title: str, data: Mapping[str, Any], still: Figure) -> None:
-        self.name, self.title, self.still = name, title, still
+        self.title, self.still = title, still
         self.page = _page(name, title, data)
         if len(self.page.encode()) > LARGEST:
             checks.refuse("data", f"{len(self.page.encode())} bytes", f"at most {LARGEST} in all")
@@ -59,6 +60,11 @@ class Piece:
             f'<div data-piece="{mark}"><img alt="{words}" style="max-width:100%" '
             f'src="data:image/png;base64,{png}"></div>\n<script>{script}</script>'
         )
+
+
+def nearest(values: Sequence[float], wanted: float) -> int:
+    """The place of the value nearest to `wanted`, where a slider begins."""
+    return min(range(len(values)), key=lambda place: abs(values[place] - wanted))
 
 
 def _literal(value: Any) -> str:
@@ -83,8 +89,8 @@ def _plain(name: str, value: Any) -> Any:
     if not isinstance(value, np.ndarray):
         return value
     kind = value.dtype.name
-    if kind not in KINDS.values():
-        checks.refuse(f"data[{name!r}]", kind, f"an array of {', '.join(KINDS.values())}")
+    if kind not in KINDS:
+        checks.refuse(f"data[{name!r}]", kind, f"an array of {', '.join(KINDS)}")
     if not np.isfinite(value).all():
         checks.refuse(f"data[{name!r}]", "not finite", "finite numbers")
     little = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))

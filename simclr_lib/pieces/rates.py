@@ -11,8 +11,7 @@ import numpy as np
 from .. import checks, schedule
 from ..figures.described import described
 from ..figures.style import SIMCLR, WIDTH, styled
-from .circle import WARM
-from .piece import Piece
+from .piece import WARM, Piece, nearest
 
 BASES = {"linear": 0.3, "sqrt": 0.075}  # of appendix B.1; the two rules meet at 4096 images
 SIZES = (256, 512, 1024, 2048, 4096, 8192)  # of Table B.1
@@ -45,7 +44,7 @@ def rates(
         checks.refuse("warm_ups", warm_ups, f"epochs, at most {min(epochs)}, the shortest run")
     drawn = [_run(images, *chosen) for chosen in product(epochs, warm_ups, sizes)]
     steps, shown, ways, counts = (np.stack(part) for part in zip(*drawn, strict=True))
-    first = [_middle(epochs, 100), _middle(warm_ups, 10), _middle(sizes, 4096)]
+    first = [nearest(epochs, 100), nearest(warm_ups, 10), nearest(sizes, 4096)]
     data: dict[str, Any] = {
         "epochs": list(epochs),
         "warmUps": list(warm_ups),
@@ -59,15 +58,10 @@ def rates(
         "counts": counts.astype(np.float32),  # (runs, 2) updates in all, and of the warm-up
         "top": float(np.ceil(shown.max())),
     }
-    apart = _middle(sizes, 1024)  # where the rules can be told from each other
+    apart = nearest(sizes, 1024)  # where the rules can be told from each other
     place = (first[0] * len(warm_ups) + first[1]) * len(sizes) + apart
     still = _still(steps[place], shown[place], sizes[apart], epochs[first[0]])
     return Piece("rates", "The learning rate of a run, by batch size and rule", data, still)
-
-
-def _middle(values: Sequence[float], wanted: float) -> int:
-    """The place of the value nearest to `wanted`."""
-    return min(range(len(values)), key=lambda place: abs(values[place] - wanted))
 
 
 def _run(images: int, epochs: int, warm_up: float, size: int) -> tuple[np.ndarray, ...]:

@@ -21,8 +21,7 @@ from ..schedule import warmup_cosine
 from ..train.loop import set_up, stream
 from ..train.optimizers import trust_ratio
 from ..train.update import update
-from .circle import WARM
-from .piece import Piece
+from .piece import WARM, Piece
 
 UPDATES = 24  # of each run; a quarter of them is warm-up
 MEASURES = ("Step as a share of |w|", "Norm of weights |w|", "Norm of gradient |g|", "Trust ratio")
