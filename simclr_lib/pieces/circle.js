@@ -23,7 +23,7 @@ const dots = [...Array(views).keys()].map((k) => {
 });
 const labels = [...Array(views).keys()].map((k) => add(picture, "text", { "text-anchor": "middle" }, name(k)));
 const said = add(main, "p", { id: "said", "aria-live": "polite" });
-add(main, "p", { style: "color:var(--soft);font-size:.87em" },
+add(main, "p", { class: "note" },
   "Lines: the shares of the anchor's loss, solid to its partner, dotted to the others. Arrows: where NT-Xent " +
   "pulls each view along the circle; the longest has always the same length. Point at a view to make it the anchor.");
 

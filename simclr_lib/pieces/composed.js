@@ -17,8 +17,7 @@ add(document.head, "style", {}, `
   table { border-collapse: collapse; width: 100%; margin-top: .5rem; }
   th, td { text-align: left; vertical-align: top; padding: .2rem .5rem .2rem 0; border-top: 1px solid var(--line); }
   thead th { font-weight: normal; color: var(--soft); font-size: .87em; border: 0; }
-  td i { display: block; height: .5rem; background: var(--key); min-width: 1px; }
-  .note { color: var(--soft); font-size: .87em; }`);
+  td i { display: block; height: .5rem; background: var(--key); min-width: 1px; }`);
 
 // Three columns (the picture, two views) and in each the pixels, the colours and the layout.
 const three = add(main, "div", { class: "three" });

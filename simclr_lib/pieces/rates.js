@@ -40,8 +40,9 @@ rules.forEach((rule, k) => {
   rule.far = add(picture, "text", { y: at + 4 });
 });
 const said = add(main, "p", { id: "said", "aria-live": "polite" });
-add(main, "p", { style: "color:var(--soft);font-size:.87em" },
-  "Solid: the linear rule, 0.3 for every 256 images. Dashed: 0.075 times the square root of their number. " +
+add(main, "p", { class: "note" },
+  `Solid: the linear rule, ${DATA.bases.linear} for every 256 images. Dashed: ${DATA.bases.sqrt} times the square root ` +
+  "of their number. " +
   "Click into the hills to move the cursor.");
 picture.addEventListener("click", (event) => {
   const box = picture.getBoundingClientRect(), x = 400 * (event.clientX - box.left) / box.width;

@@ -50,6 +50,7 @@ def rates(
         "warmUps": list(warm_ups),
         "sizes": list(sizes),
         "first": first,
+        "bases": BASES,
         "points": POINTS,
         # Runs are all epochs with all warm-ups with all sizes, the last fastest.
         "steps": steps.astype(np.float32),  # (runs, points) the numbers of the updates

@@ -36,7 +36,7 @@ const layers = DATA.rows.map(([name], k) => {
 });
 const short = (number) => Number(number.toPrecision(2)).toString();
 const said = add(main, "p", { id: "said", "aria-live": "polite" });
-add(main, "p", { style: "color:var(--soft);font-size:.87em" },
+add(main, "p", { class: "note" },
   "Bar: weights of a convolution or dense layer. Diamond: gamma, circle: beta of its batch norm, which LARS does " +
   "not adapt. 2.1 is group 2, block 1. Every grid line is ten times the one before; what is 0 has no mark. " +
   "Click on a layer to choose it.");
